@@ -1,0 +1,38 @@
+# Everything here works from a fresh clone: what needs the environment makes it first, in .venv/.
+#
+#   PYTHON=python3.12     interpreter for .venv (remembered; python3 where .venv is new)
+#   TORCH_INDEX=URL       a further package index to take torch from, such as https://download.pytorch.org/whl/cpu
+#   LAB_ARGS="..."        options for JupyterLab, such as "--no-browser --port 8899"
+#   NOTEBOOKS="00 03"     which notebooks `make notebooks` makes; all of them where it is empty
+#   TEST_ARGS="..."       options for pytest, such as "-k schedule -x"
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test check notebooks clean
+
+environment = $(or $(PYTHON),python3) tools/environment.py $(1) \
+	$(if $(PYTHON),--python-chosen) $(if $(TORCH_INDEX),--torch-index "$(TORCH_INDEX)")
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+lab:  ## set up .venv and open JupyterLab on the first notebook
+	@$(call environment,lab)
+	@.venv/bin/python -m jupyterlab --config=tools/jupyter_lab_config.py $(LAB_ARGS)
+
+test:  ## run all tests and all notebooks, one pytest call
+	@$(call environment,test)
+	@.venv/bin/python -m pytest $(TEST_ARGS)
+
+check:  ## lint, formatting, docstrings and types
+	@$(call environment,test)
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/python -m mypy
+
+notebooks:  ## make the executed notebooks from notebooks/py/
+	@$(call environment,test)
+	@.venv/bin/python tools/notebooks.py $(NOTEBOOKS)
+
+clean:  ## remove .venv and everything that tools have cached
+	@rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,131 @@
+"""Models on disk: ours as safetensors with a JSON configuration, and the released model's state dict."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffret_core.config import ModelConfig, ScheduleKind, model_config_from_json, to_json
+from diffret_core.released import infer_architecture, read_released, translate_names
+from diffret_core.retriever import Retriever
+from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+_TOKEN_TABLE = "clip.token_embedding.weight"
+_ROWS, _ROW_INDEX = f"{_TOKEN_TABLE}.rows", f"{_TOKEN_TABLE}.row_index"
+
+
+def save_checkpoint(
+    folder: Path | str, model: Retriever, *, dtype: torch.dtype = torch.float32, about: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model to a folder: `config.json` and `weights.safetensors`.
+
+    Rows of the token table that are all zero, as after training from scratch with `zero_unseen_words`, are left out
+    and come back as zeros.
+
+    Args:
+        folder: Made if missing; the files in it are replaced one after the other, each whole or not at all.
+        model: The model.
+        dtype: Precision of the stored weights.
+        about: Anything worth knowing about them, as JSON values.
+
+    Raises:
+        PermissionError: If the folder cannot be written to.
+    """
+    weights = {name: value.to(dtype) for name, value in model.state_dict().items()}
+    table = weights.pop(_TOKEN_TABLE)
+    row_index = table.any(dim=1).nonzero().squeeze(1)
+    weights |= {_ROWS: table[row_index], _ROW_INDEX: row_index}
+    write_tensors(Path(folder) / WEIGHTS_FILE, weights, metadata={"format": "diffret"})
+    write_json(Path(folder) / CONFIG_FILE, {"model": to_json(model.config), "about": dict(about or {})})
+
+
+def load_checkpoint(folder: Path | str, *, device: torch.device | str = "cpu") -> Retriever:
+    """Read a model written by `save_checkpoint`.
+
+    Returns:
+        The model in float32, in evaluation mode, on the device.
+
+    Raises:
+        FileNotFoundError: If the folder lacks one of its two files.
+        ValueError: If a file is damaged or the weights are of another architecture.
+    """
+    config_path, weights_path = Path(folder) / CONFIG_FILE, Path(folder) / WEIGHTS_FILE
+    if not config_path.is_file():
+        raise FileNotFoundError(f"{folder}: no checkpoint here ({CONFIG_FILE} is missing); give a checkpoint's folder")
+    description = read_json(config_path)
+    if not isinstance(description, dict) or "model" not in description:
+        raise ValueError(f"{config_path}: not a checkpoint's configuration; it has no entry 'model'")
+    config = model_config_from_json(description["model"])
+    stored, _ = read_tensors(weights_path)
+    weights = {name: value.float() for name, value in stored.items() if name not in (_ROWS, _ROW_INDEX)}
+    weights[_TOKEN_TABLE] = _whole_token_table(stored, config, weights_path)
+    return _fill(Retriever(config), weights, weights_path).eval().to(device)
+
+
+def load_released_checkpoint(
+    path: Path | str, *, num_noise_levels: int = 50, schedule: ScheduleKind = "cosine"
+) -> Retriever:
+    """Read a released DiffusionRet state dict; the architecture is inferred from its tensors.
+
+    Args:
+        path: The file, usually `pytorch_model.bin.*`. It is read with weights_only: nothing in it can run.
+        num_noise_levels: K the model was trained with; no tensor tells.
+        schedule: Noise schedule it was trained with; no tensor tells.
+
+    Returns:
+        The model in reference mode, float32, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged or another model's.
+    """
+    released = read_released(path)
+    architecture = infer_architecture(released)
+    context_length = architecture["clip"]["text_cfg"]["context_length"]
+    config = ModelConfig(
+        **architecture,
+        max_words=min(32, context_length),
+        max_frames=min(12, architecture["num_frame_positions"]),
+        num_noise_levels=num_noise_levels,
+        schedule=schedule,
+        mode="reference",
+    )
+    return _fill(Retriever(config), translate_names(released), path).eval()
+
+
+@torch.no_grad()
+def video_encoder_fingerprint(model: Retriever) -> str:
+    """Name the video encoder by its content: equal exactly when it gives the same features for the same frames."""
+    digest = hashlib.sha256(f"{model.config.mode} {model.config.clip}".encode())
+    for part in (model.clip.visual, model.temporal):
+        for name, value in part.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _whole_token_table(stored: Mapping[str, Tensor], config: ModelConfig, path: Path) -> Tensor:
+    if _ROWS not in stored or _ROW_INDEX not in stored:
+        raise ValueError(f"{path}: not one of our checkpoints; it has no tensor {_ROWS}")
+    text = config.clip["text_cfg"]
+    table = torch.zeros(text.get("vocab_size", 49408), text.get("width", 512))
+    try:
+        table[stored[_ROW_INDEX]] = stored[_ROWS].float()
+    except (IndexError, RuntimeError):
+        raise ValueError(f"{path}: its token table does not fit its {CONFIG_FILE}: weights of another model") from None
+    return table
+
+
+def _fill(model: Retriever, weights: Mapping[str, Tensor], path: Path | str) -> Retriever:
+    """Load weights into a model; the first line of what torch says names every tensor that does not fit."""
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        first = " ".join(" ".join(str(error).splitlines()[1:3]).split())[:200]
+        raise ValueError(f"{path}: weights of another model ({first})") from None
+    return model

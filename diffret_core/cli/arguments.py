@@ -1,0 +1,35 @@
+"""Arguments that several commands share, so that they mean the same everywhere."""
+
+import argparse
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --device."""
+    parser.add_argument(
+        "--model",
+        metavar="PATH",
+        help="a trained model's folder, or a released checkpoint file (the sample model if not given)",
+    )
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument("--device", default="auto", help="auto (cuda, else cpu), cpu, cuda or mps")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add --collection, --data and --videos."""
+    parser.add_argument("--collection", default="msrvtt", help="how the data folder is laid out (default: msrvtt)")
+    parser.add_argument("--data", metavar="FOLDER", help="annotation files (the sample collection if not given)")
+    parser.add_argument("--videos", metavar="FOLDER", help="video files, if not in the data folder's 'videos'")
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Add --seed."""
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, nothing else")

@@ -1,0 +1,44 @@
+"""Progress on stderr: a bar with the time left, for whatever reports how much is done."""
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+
+class Bars:
+    """One bar after another: a new description closes the last bar and opens its own.
+
+    Used as a context, so that the last bar is closed too. Call it with what is being done, how much is done and of
+    how much, and optionally the loss.
+    """
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        self._bar: tqdm | None = None
+        self._what = ""
+
+    def __call__(self, what: str, done: int, total: int, loss: float | None = None) -> None:
+        """Show how far it is."""
+        if self._bar is None or what != self._what:
+            self._close()
+            self._what = what
+            self._bar = tqdm(total=total, desc=what, file=sys.stderr, dynamic_ncols=True, initial=done - 1)
+        if loss is not None:
+            self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> "Bars":
+        """Start."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the last bar."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,40 @@
+"""`diffret train --recipe tiny`: train both stages, resumable."""
+
+import argparse
+
+from diffret_core.cli import arguments as shared
+
+HELP = "Train a model by a recipe, both stages; the same command resumes an interrupted run."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("--recipe", required=True, help="which recipe, for example: tiny")
+    parser.add_argument("--output", metavar="FOLDER", help="where the run is kept (default: runs/RECIPE)")
+    parser.add_argument("--seed", type=int, help="seed of every random choice (the recipe's if not given)")
+    shared.add_device(parser)
+    shared.add_data(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, with a bar that shows the time left, and print the metrics on validation."""
+    from dataclasses import replace
+
+    from diffret_core.cli.evaluate import print_metrics
+    from diffret_core.cli.inputs import open_collection
+    from diffret_core.cli.progress import Bars
+    from diffret_core.recipes import recipe
+    from diffret_core.retriever import choose_device
+    from diffret_core.training.run import train
+
+    chosen = recipe(arguments.recipe)
+    if arguments.seed is not None:
+        chosen = replace(chosen, seed=arguments.seed)
+    output = arguments.output or f"runs/{chosen.name}"
+    collection = open_collection(arguments, hold_out_validation=True)  # what a model is chosen on, it must not learn
+    with Bars() as bars:
+        metrics = train(chosen, collection, output, device=choose_device(arguments.device), listen=bars)
+    print(f"trained: {output}; on validation:")
+    print_metrics(metrics)
+    print(f"search with it: diffret search --model {output} 'a red circle moves left'")
+    return 0

@@ -1,0 +1,1 @@
+"""The teaching layer: what notebooks import besides the core. The only home of matplotlib, plotly and ipywidgets."""

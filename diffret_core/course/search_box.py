@@ -1,0 +1,112 @@
+"""A box to type a sentence into, with the ranking below it."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+import ipywidgets as widgets
+from IPython.display import display
+
+from diffret_core.course.environment import on_colab
+from diffret_core.course.rankings import ranking_html
+from diffret_core.course.setup import Samples
+from diffret_core.search import search
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class SearchBox(NamedTuple):
+    """The parts of a search box; only core widgets, as they are in ipywidgets 7.7 and 8.
+
+    Attributes:
+        text: Where the sentence is typed.
+        button: Searches for what was typed, as the Enter key does.
+        examples: Buttons that fill in a sentence.
+        status: One line: ready, searching, or what is wrong.
+        result: The ranking.
+        whole: All of them, for display.
+    """
+
+    text: widgets.Text
+    button: widgets.Button
+    examples: list[widgets.Button]
+    status: widgets.HTML
+    result: widgets.HTML
+    whole: widgets.VBox
+
+
+def search_box(samples: Samples, examples: Sequence[str], *, num_shown: int = 5) -> None:
+    """Show a search box that has already answered its first example.
+
+    Where no kernel listens, as in a notebook that was just opened, the answer stands there without the box.
+
+    Args:
+        samples: What is searched, and with which model.
+        examples: Sentences to start from; at least one.
+        num_shown: How many videos an answer shows.
+    """
+    box = make_search_box(samples, examples, num_shown=num_shown)
+    fallback = f"<p><i>Run this cell and a search box appears here. It answers like this:</i></p>{box.result.value}"
+    view = {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": box.whole.model_id}}
+    display(view if on_colab() else view | {"text/html": fallback}, raw=True)
+
+
+def make_search_box(samples: Samples, examples: Sequence[str], *, num_shown: int = 5) -> SearchBox:
+    """Build the box and answer the first example; see `search_box`.
+
+    Raises:
+        ValueError: If there is no example.
+    """
+    if not examples:
+        raise ValueError("examples is empty; give at least one sentence to start from")
+    box = _empty_box(examples)
+    answered = [""]
+
+    def answer(_change: object = None) -> None:
+        text = box.text.value.strip()
+        if not text:
+            box.status.value = _line("Type what you would like to see, such as “a red circle moves left”.")
+            return
+        if text == answered[-1]:  # a click on the button leaves the text field first, which has already searched
+            return
+        box.status.value = _line(f"searching for “{escape(text)}” …")
+        try:
+            found = search(samples.model, samples.videos, samples.video_ids, text)
+            box.result.value = ranking_html(samples, found, num_shown=num_shown)
+            box.status.value = _line(f"the best {num_shown} of {len(samples.video_ids)} videos")
+            answered.append(text)
+        except ValueError as error:  # what the core says of a sentence that it cannot read
+            box.status.value = _line(escape(str(error)))
+
+    def take_example(button: widgets.Button) -> None:
+        box.text.value = button.description
+
+    box.text.observe(answer, names="value")
+    box.button.on_click(answer)
+    for button in box.examples:
+        button.on_click(take_example)
+    answer()
+    return box
+
+
+def _empty_box(examples: Sequence[str]) -> SearchBox:
+    text = widgets.Text(
+        value=examples[0],
+        placeholder="what is to be seen?",
+        continuous_update=False,
+        layout=widgets.Layout(width="420px"),
+    )
+    button = widgets.Button(description="Search", button_style="primary")
+    suggestions = [widgets.Button(description=example, layout=widgets.Layout(width="auto")) for example in examples]
+    status, result = widgets.HTML(), widgets.HTML()
+    rows = [
+        widgets.HBox([text, button]),
+        widgets.HBox(suggestions, layout=widgets.Layout(flex_flow="row wrap")),
+        status,
+        result,
+    ]
+    return SearchBox(text, button, suggestions, status, result, widgets.VBox(rows))
+
+
+def _line(words: str) -> str:
+    return f'<span style="font-size:13px">{words}</span>'

@@ -1,0 +1,101 @@
+"""What every notebook begins with: the sample videos, the small model that was trained for them, and features."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from IPython.display import clear_output
+
+from diffret_core.checkpoints import load_checkpoint
+from diffret_core.datasets import Collection, read_collection
+from diffret_core.features import VideoFeatures
+from diffret_core.galleries import encode_video_files
+from diffret_core.locations import sample_checkpoint, sample_folder
+from diffret_core.retriever import Retriever, choose_device
+
+
+class Samples(NamedTuple):
+    """The sample collection and its model, ready for searching.
+
+    Attributes:
+        model: The trained model.
+        collection: All splits, with captions and video files.
+        video_ids: Ids of the videos that are searched: the test split.
+        videos: Their features.
+        captions: The first caption of each of them, by id.
+    """
+
+    model: Retriever
+    collection: Collection
+    video_ids: list[str]
+    videos: VideoFeatures
+    captions: dict[str, str]
+
+    def video_path(self, video_id: str) -> Path:
+        """The file of a video."""
+        return self.collection.video_path(video_id)
+
+
+def open_samples(*, folder: Path | str | None = None, model_folder: Path | str | None = None) -> Samples:
+    """Open the sample collection and its model, encode the test videos unless that was done before, and report.
+
+    Args:
+        folder: Folder of a collection laid out like the samples; by default the samples.
+        model_folder: Folder of a trained model; by default the one of the samples.
+
+    Raises:
+        FileNotFoundError: If the model, the annotation or a video is missing.
+    """
+    folder = Path(folder or sample_folder())
+    model = _open_model(Path(model_folder or sample_checkpoint()))
+    collection = read_collection("msrvtt", folder)
+    video_ids = list(collection.video_ids("test"))
+    captions: dict[str, str] = {}
+    for caption, video_id in collection.pairs("test"):
+        captions.setdefault(video_id, caption)
+    videos = encode_video_files(
+        model,
+        [collection.video_path(video_id) for video_id in video_ids],
+        cache_folder=folder / "features",
+        progress=counting("looking at the videos, once"),
+    )
+    print(report(model, collection))
+    return Samples(model, collection, video_ids, videos, captions)
+
+
+def report(model: Retriever, collection: Collection) -> str:
+    """Say in a few lines what was found; nothing in it depends on the machine but the device."""
+    num_parameters = sum(weight.numel() for weight in model.parameters())
+    counts = {split: len(collection.video_ids(split)) for split in ("test", "train", "validation")}
+    config = model.config
+    lines = (
+        f"videos   {counts['test']:,} to search (test split); {counts['train']:,} for training and "
+        f"{counts['validation']:,} for validation, not needed here",
+        f"model    {num_parameters / 1e6:.1f} million parameters on {model.device.type}, trained on sample videos only",
+        f"search   {config.scoring.num_candidates} candidates, noise levels {config.num_noise_levels} down to 0",
+    )
+    return "\n".join(lines)
+
+
+def counting(doing: str) -> Callable[[int, int], None]:
+    """Make a progress callback that writes one line and takes it away when all is done.
+
+    Args:
+        doing: What takes time, in words.
+    """
+
+    def progress(num_done: int, num_all: int) -> None:
+        clear_output(wait=True)
+        if num_done < num_all:
+            print(f"{doing}: {num_done} of {num_all}")
+
+    return progress
+
+
+def _open_model(folder: Path) -> Retriever:
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(
+            f"{folder}: the trained sample model is missing; get it back with git, or train it anew with "
+            "`diffret train --recipe tiny`"
+        )
+    return load_checkpoint(folder, device=choose_device())

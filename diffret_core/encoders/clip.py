@@ -1,0 +1,146 @@
+"""Plain open_clip models: which they are, building them, loading their weights, and their tokens; SPEC section 3."""
+
+import functools
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import open_clip
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+HUB = "https://huggingface.co"
+_ARCHITECTURE_FIELDS = ("embed_dim", "vision_cfg", "text_cfg", "quick_gelu")
+_CHARACTERS_PER_TOKEN = 128  # no CLIP word piece is longer: more text than this cannot be read anyway
+
+
+def clip_architecture(name: str) -> dict[str, Any]:
+    """Look up the architecture of a plain open_clip model.
+
+    Args:
+        name: open_clip's name of the model, such as "ViT-B-32-quickgelu".
+
+    Returns:
+        embed_dim, vision_cfg, text_cfg and quick_gelu, as `ModelConfig.clip` takes them.
+
+    Raises:
+        ValueError: If open_clip has no such model, or its text tower is not CLIP's, with the reason.
+    """
+    found = open_clip.get_model_config(name)
+    if found is None:
+        raise ValueError(f"open_clip has no model {name!r}; open_clip.list_models() lists what there is")
+    _refuse_unless_plain(name, found)
+    return {part: found[part] for part in _ARCHITECTURE_FIELDS if part in found}
+
+
+def build_clip(architecture: Mapping[str, Any]) -> open_clip.CLIP:
+    """Build a CLIP model with random weights.
+
+    Args:
+        architecture: As from `clip_architecture`, or your own values in the same form.
+
+    Raises:
+        ValueError: If the text tower is not a plain CLIP one, or a field is unknown.
+    """
+    _refuse_unless_plain("this architecture", architecture)
+    try:
+        return open_clip.CLIP(**{part: architecture[part] for part in _ARCHITECTURE_FIELDS if part in architecture})
+    except TypeError as error:
+        raise ValueError(f"open_clip cannot build this architecture: {error}") from None
+
+
+def load_pretrained_clip(name: str, pretrained: str) -> open_clip.CLIP:
+    """Load a plain open_clip model with trained weights, in float32.
+
+    Args:
+        name: open_clip's name of the model.
+        pretrained: One of its weight tags, downloaded once and kept by open_clip, or a weight file of your own.
+
+    Raises:
+        ValueError: If the model is not plain, the tag or file does not fit it, or the weights cannot be fetched.
+    """
+    clip_architecture(name)
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if pretrained in tags:
+        _refuse_other_activation(name, pretrained)
+        _use_only_kept_weights_when_offline()
+    try:
+        return open_clip.create_model(name, pretrained=pretrained, precision="fp32")
+    except Exception as error:  # open_clip raises whatever its download and its unpickler raise
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{name}: weights {pretrained!r} could not be loaded ({first_line}); give a weight file of this model, "
+            f"or one of its tags ({', '.join(tags) or 'it has none'}) on a machine that reaches {HUB}"
+        ) from None
+
+
+def tokenize(texts: Sequence[str], max_words: int) -> tuple[Int[Tensor, "T W"], Bool[Tensor, "T W"]]:
+    """Cut texts into CLIP's byte-pair tokens: start, at most W-2 word pieces, end, zeros.
+
+    Args:
+        texts: At least one text, none of them empty.
+        max_words: W.
+
+    Returns:
+        The token ids, and the mask that is True from the start to the end token.
+
+    Raises:
+        ValueError: If a text holds no word.
+    """
+    for i, text in enumerate(texts):
+        if not text.strip():
+            raise ValueError(f"text {i} is empty ({text!r}); write at least one word")
+    shortened = [" ".join(text[: 64 * _CHARACTERS_PER_TOKEN * max_words].split()) for text in texts]
+    ids = _tokenizer()([text[: _CHARACTERS_PER_TOKEN * max_words] for text in shortened], context_length=max_words)
+    return ids, word_mask_of(ids)
+
+
+def word_mask_of(word_ids: Int[Tensor, "T W"]) -> Bool[Tensor, "T W"]:
+    """Mark the real tokens: from the start to the end token, which has the largest id of its text."""
+    end = word_ids.argmax(dim=-1, keepdim=True)
+    return torch.arange(word_ids.shape[1], device=word_ids.device) <= end
+
+
+@functools.cache
+def _tokenizer() -> open_clip.SimpleTokenizer:
+    return open_clip.SimpleTokenizer()
+
+
+def _refuse_unless_plain(name: str, architecture: Mapping[str, Any]) -> None:
+    text = architecture.get("text_cfg", {})
+    reasons = {
+        "it has a caption decoder": "multimodal_cfg" in architecture,
+        "its text tower is a Hugging Face model": bool(text.get("hf_model_name")),
+        "its tokens are not CLIP's": bool(text.get("hf_tokenizer_name")) or bool(text.get("tokenizer_kwargs")),
+        "its text tower is not part of a plain CLIP": bool(architecture.get("custom_text")),
+        "it has no start-to-end causal attention": bool(text.get("no_causal_mask")),
+        "its sentence feature is not the end token's": text.get("pool_type", "argmax") != "argmax",
+        "it appends a class token to the text": bool(text.get("embed_cls")),
+        "its text projection is not a plain matrix": bool(text.get("proj_bias"))
+        or text.get("proj_type", "linear") != "linear",
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ValueError(f"{name} cannot be used: {reason}; choose a plain CLIP such as ViT-B-32-quickgelu")
+
+
+def _refuse_other_activation(name: str, tag: str) -> None:
+    trained_with = bool(open_clip.get_pretrained_cfg(name, tag).get("quick_gelu", False))
+    built_with = bool((open_clip.get_model_config(name) or {}).get("quick_gelu", False))
+    if trained_with != built_with:
+        right = f"{name}-quickgelu" if trained_with else name.removesuffix("-quickgelu")
+        raise ValueError(f"{name}: the weights {tag!r} were trained with the other activation; use {right}")
+
+
+def _use_only_kept_weights_when_offline() -> None:
+    """Let a download fail at once where there is no network: the hub's own retries take most of a minute."""
+    from huggingface_hub import constants
+
+    try:
+        urllib.request.urlopen(HUB, timeout=5).close()
+    except urllib.error.HTTPError:
+        return  # it answered: it is there
+    except OSError:
+        constants.HF_HUB_OFFLINE = True

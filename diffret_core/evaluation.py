@@ -1,0 +1,159 @@
+"""Evaluation: both directions, by similarity, by the generator and by both together; SPEC section 11."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from diffret_core.config import DIRECTIONS, Direction, ScoringConfig
+from diffret_core.features import TextFeatures, VideoFeatures
+from diffret_core.metrics import best_in_group, bootstrap_interval, retrieval_metrics, target_ranks
+from diffret_core.randomness import numpy_generator
+from diffret_core.ranking import combined_scores, generator_scores
+from diffret_core.retriever import Generated, Retriever
+
+Progress = Callable[[int, int], None]
+METHODS = ("similarity", "generator", "combined")
+
+ALPHAS = (0.03, 0.1, 0.3, 1.0)
+TEMPERATURES = (1.0, 5.0, 20.0)
+
+
+class DirectionScores(NamedTuple):
+    """What both parts of the model say in one direction.
+
+    Attributes:
+        similarity: S, or its transpose for video queries.
+        generated: Candidates and samples of every query.
+    """
+
+    similarity: Float[Tensor, "Q V"]
+    generated: Generated
+
+
+Scores = dict[Direction, DirectionScores]
+
+
+@torch.no_grad()
+def score_all(
+    model: Retriever,
+    texts: TextFeatures,
+    videos: VideoFeatures,
+    *,
+    seed: int = 0,
+    batch_size: int = 128,
+    progress: Progress | None = None,
+) -> Scores:
+    """Let every text ask for videos and every video for texts.
+
+    Args:
+        model: The model.
+        texts: Features of all texts, on the model's device.
+        videos: Features of all videos, on the model's device.
+        seed: Seed of the sampling noise.
+        batch_size: Queries generated at once; the result does not depend on it.
+        progress: Called with the number of queries done and of all queries.
+
+    Returns:
+        Scores of both directions.
+    """
+    similarity = model.similarity(texts, videos)
+    num_texts, num_videos = similarity.shape
+    scores: Scores = {}
+    num_done = 0
+    for direction, num_queries in zip(DIRECTIONS, (num_texts, num_videos), strict=True):
+        parts = []
+        for queries in torch.arange(num_queries, device=similarity.device).split(batch_size):
+            parts.append(model.generate(direction, texts, videos, similarity, queries=queries, seed=seed))
+            num_done += len(queries)
+            if progress is not None:
+                progress(num_done, num_texts + num_videos)
+        rows = similarity if direction == "text_to_video" else similarity.T
+        generated = Generated(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        scores[direction] = DirectionScores(rows, generated)
+    return scores
+
+
+def direction_ranks(
+    scores: Scores, direction: Direction, method: str, video_of_text: Int[Tensor, " T"], scoring: ScoringConfig
+) -> Int[Tensor, " Q"]:
+    """Rank each query's target by one method; an equal score counts against it.
+
+    A text looks for its video. A video looks for its captions: with several per video each caption group scores what
+    its best caption scores.
+
+    Args:
+        scores: From `score_all`.
+        direction: Which side asks.
+        method: "similarity", "generator" (the candidates by what was generated, the others behind them) or
+            "combined".
+        video_of_text: Which video each text describes.
+        scoring: Weight and temperature of the combined score.
+    """
+    similarity, generated = scores[direction]
+    if method == "similarity":
+        score = similarity
+    elif method == "generator":
+        score = generator_scores(similarity, generated.candidates, generated.sample)
+    else:
+        score = combined_scores(
+            similarity,
+            generated.candidates,
+            generated.sample,
+            alpha=scoring.alpha,
+            temperature=scoring.temperature,
+        )
+    if direction == "text_to_video":
+        return target_ranks(score, video_of_text)
+    return target_ranks(best_in_group(score.T, video_of_text), torch.arange(score.shape[0], device=score.device))
+
+
+def evaluate(
+    scores: Scores, video_of_text: Int[Tensor, " T"], scoring: ScoringConfig, *, seed: int = 0
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Give all metrics of both directions and all three methods, with a 95 % interval of R@1.
+
+    Args:
+        scores: From `score_all`.
+        video_of_text: Which video each text describes.
+        scoring: Weight and temperature of the combined score.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        metrics[direction][method], with the keys R@1, R@5, R@10, median_rank, mean_rank, R@1_interval.
+    """
+    result: dict[str, dict[str, dict[str, Any]]] = {}
+    for direction in DIRECTIONS:
+        result[direction] = {}
+        for method in METHODS:
+            ranks = direction_ranks(scores, direction, method, video_of_text, scoring)
+            draw = numpy_generator(seed, f"bootstrap {direction}")
+            interval = list(bootstrap_interval(ranks, draw))
+            result[direction][method] = {**retrieval_metrics(ranks), "R@1_interval": interval}
+    return result
+
+
+def choose_scoring(scores: Scores, video_of_text: Int[Tensor, " T"], scoring: ScoringConfig) -> ScoringConfig:
+    """Choose weight and temperature of the combined score on a validation split.
+
+    Tries every pair of `ALPHAS` and `TEMPERATURES`, and takes the one with the best R@1, averaged over both
+    directions; the lower mean rank decides between equals.
+
+    Args:
+        scores: Of the validation split, from `score_all`.
+        video_of_text: Which video each text describes.
+        scoring: The settings to change.
+    """
+
+    def quality(trial: ScoringConfig) -> tuple[float, float]:
+        found = [
+            retrieval_metrics(direction_ranks(scores, direction, "combined", video_of_text, trial))
+            for direction in DIRECTIONS
+        ]
+        return sum(one["R@1"] for one in found), -sum(one["mean_rank"] for one in found)
+
+    trials = [replace(scoring, alpha=alpha, temperature=heat) for alpha in ALPHAS for heat in TEMPERATURES]
+    return max(trials, key=quality)

@@ -1,0 +1,22 @@
+"""Stage: video files to frames, sampled once per second, resized as CLIP does, normalised and padded.
+
+Reading follows SPEC section 4. A file is checked before it is decoded (`containers`), its frames are chosen
+(`sampling`), decoded (`decoding`, the only place that imports decord) and turned into CLIP's input (`preprocessing`).
+"""
+
+from diffret_core.frames.containers import check_video_file
+from diffret_core.frames.decoding import VideoFrames, read_frames
+from diffret_core.frames.preprocessing import CLIP_MEAN, CLIP_STD, normalise_frames, pad_frames, resize_and_crop
+from diffret_core.frames.sampling import sample_frame_indices
+
+__all__ = [
+    "CLIP_MEAN",
+    "CLIP_STD",
+    "VideoFrames",
+    "check_video_file",
+    "normalise_frames",
+    "pad_frames",
+    "read_frames",
+    "resize_and_crop",
+    "sample_frame_indices",
+]

@@ -1,0 +1,180 @@
+"""Decode the chosen frames of a video file. The only place that imports decord.
+
+Frames are read one after the other from the first, without seeking. decord's own seeking returns wrong frames for files
+without time stamps (all five MSVD samples) and can wait for ever near the end of a file (decord issues 373 and 375).
+"""
+
+import io
+import os
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import decord
+import numpy as np
+import torch
+from decord import DECORDError, DECORDLimitReachedError
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from diffret_core.frames.containers import check_video_file
+from diffret_core.frames.preprocessing import resize_and_crop
+from diffret_core.frames.sampling import sample_frame_indices
+
+# decord counts a frame that it could not decode as "recovered" and repeats an earlier one: none are accepted.
+_ACCEPTED_FRACTION_OF_REPEATED_FRAMES = "0.000000001"
+_GIF_DEFAULT_MILLISECONDS = 100  # browsers show a frame without a duration this long
+_STDERR = 2
+_hiding_lock = threading.Lock()
+_hidden_by: list[None] = []  # one entry for each thread that is reading
+_kept_stderr: list[int] = []
+_DECORD_FAILURES = (DECORDError, DECORDLimitReachedError, RuntimeError, AssertionError, StopIteration)
+_PILLOW_FAILURES = (OSError, EOFError, SyntaxError, IndexError, struct.error, Image.DecompressionBombError)
+
+
+class VideoFrames(NamedTuple):
+    """Sampled frames of one video.
+
+    Attributes:
+        frames: Pixels 0..255, [F, 3, H, W] with F = 1 to max_frames.
+        seconds: Time of each frame from the start of the video.
+        duration_seconds: Length of the video.
+    """
+
+    frames: UInt8[Tensor, "F 3 H W"]
+    seconds: list[float]
+    duration_seconds: float
+
+
+class _OpenVideo(NamedTuple):
+    num_frames: int
+    rate: float  # frames per second, average
+    take: Callable[[Sequence[int]], Iterator[Image.Image]]  # the pictures at increasing frame numbers
+
+
+def read_frames(
+    path: Path | str, *, max_frames: int, frames_per_second: float | int = 1, image_size: int = 224
+) -> VideoFrames:
+    """Read a video: one frame per second, at most max_frames of them, resized and cropped as CLIP does.
+
+    Frame i is taken to be shown at i divided by the average rate of the file.
+
+    Source: SPEC section 4; see `sample_frame_indices` for which frames are chosen.
+
+    Args:
+        path: An MP4, MOV, AVI, MKV, WebM or GIF file.
+        max_frames: F, the most frames to return.
+        frames_per_second: Frames to look at for each second of video.
+        image_size: Height and width of the returned frames in pixels.
+
+    Returns:
+        The frames as uint8, which is exact: normalise them with `normalise_frames`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        PermissionError: If it may not be read.
+        ValueError: If it is not a complete video that can be decoded; the message is one line with path and reason.
+    """
+    path = Path(path)
+    container = check_video_file(path)
+    open_video = _open_gif if container == "GIF" else _open_with_decord
+    with _native_messages_hidden():
+        try:
+            video = open_video(path)
+            indices = sample_frame_indices(
+                video.num_frames, video.rate, max_frames=max_frames, frames_per_second=frames_per_second
+            )
+            frames = torch.stack([resize_and_crop(picture, image_size) for picture in video.take(indices)])
+        except (*_DECORD_FAILURES, *_PILLOW_FAILURES) as error:
+            raise ValueError(
+                f"{path}: this {container} file cannot be decoded, {_reason(error)}; "
+                f"fetch it again, or convert it: ffmpeg -i {path.name} -c:v libx264 -pix_fmt yuv420p new.mp4"
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    return VideoFrames(frames, [index / video.rate for index in indices], video.num_frames / video.rate)
+
+
+def _open_with_decord(path: Path) -> _OpenVideo:
+    decord.logging.set_level(decord.logging.QUIET)
+    # An absolute path: FFmpeg would take "a:b.mp4" for an address. One thread: faster for small files.
+    reader = decord.VideoReader(
+        str(path.absolute()), ctx=decord.cpu(0), num_threads=1, fault_tol=_ACCEPTED_FRACTION_OF_REPEATED_FRAMES
+    )
+
+    def take(indices: Sequence[int]) -> Iterator[Image.Image]:
+        wanted = set(indices)
+        for index in range(indices[-1] + 1):
+            frame = reader.next()
+            if index in wanted:
+                yield _picture(frame.asnumpy())
+
+    return _OpenVideo(len(reader), reader.get_avg_fps(), take)
+
+
+def _picture(frame: np.ndarray) -> Image.Image:
+    height, width, num_channels = frame.shape
+    if num_channels != 3:  # decord misreads the rows of some narrow videos
+        raise ValueError(
+            f"decord reads its {width} x {height} frames with {num_channels} colour channels instead of 3; "
+            "convert it to a width that is a multiple of 64 pixels"
+        )
+    return Image.fromarray(frame)
+
+
+def _open_gif(path: Path) -> _OpenVideo:
+    picture = Image.open(io.BytesIO(path.read_bytes()), formats=["GIF"])  # no file is left open
+    milliseconds = []
+    for index in range(picture.n_frames):  # type: ignore[attr-defined]  # GIF pictures have it
+        picture.seek(index)
+        milliseconds.append(picture.info.get("duration") or _GIF_DEFAULT_MILLISECONDS)
+
+    def take(indices: Sequence[int]) -> Iterator[Image.Image]:
+        for index in indices:
+            picture.seek(index)
+            yield picture
+
+    return _OpenVideo(len(milliseconds), 1000 * len(milliseconds) / sum(milliseconds), take)
+
+
+def _reason(error: Exception) -> str:
+    message = str(error)
+    if "-1128613112" in message:  # AVERROR_DECODER_NOT_FOUND
+        return "no decoder for its video codec is at hand (AV1 is the usual case)"
+    if "-1381258232" in message:  # AVERROR_STREAM_NOT_FOUND
+        return "there is no video stream in it"
+    if "duplicate frames" in message or "Unable to handle EOF" in message:
+        return "it holds fewer pictures than it states"
+    if "avcodec_send_packet" in message or "av_read_frame" in message:
+        return "its data are damaged"
+    return "its header or data are damaged"
+
+
+@contextmanager
+def _native_messages_hidden() -> Iterator[None]:
+    """Send what C libraries print on stderr to nowhere: decord's own warnings obey no logging level.
+
+    stderr belongs to the whole process, so the first reading thread hides it and the last one brings it back.
+    """
+    with _hiding_lock:
+        if not _hidden_by:
+            sys.stderr.flush()
+            _kept_stderr.append(os.dup(_STDERR))
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, _STDERR)
+            os.close(nowhere)
+        _hidden_by.append(None)
+    try:
+        yield
+    finally:
+        with _hiding_lock:
+            _hidden_by.pop()
+            if not _hidden_by:
+                kept = _kept_stderr.pop()
+                os.dup2(kept, _STDERR)
+                os.close(kept)

@@ -1,0 +1,176 @@
+"""From files to features: decode, encode once, and keep what was encoded."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor
+
+from diffret_core.checkpoints import video_encoder_fingerprint
+from diffret_core.config import ModelConfig
+from diffret_core.datasets import Collection, Split
+from diffret_core.features import TextFeatures, VideoFeatures, cached_video_features
+from diffret_core.frames import normalise_frames, pad_frames, read_frames
+from diffret_core.retriever import Retriever
+
+Progress = Callable[[int, int], None]
+
+TEXTS_AT_ONCE = 256
+
+
+class Gallery(NamedTuple):
+    """One split of a collection as features.
+
+    Attributes:
+        video_ids: Id of each video.
+        videos: Features of the videos.
+        captions: Every caption.
+        texts: Features of the captions.
+        video_of_text: Which of the videos each caption describes.
+    """
+
+    video_ids: list[str]
+    videos: VideoFeatures
+    captions: list[str]
+    texts: TextFeatures
+    video_of_text: Int[Tensor, " T"]
+
+
+def read_videos(
+    paths: Sequence[Path], config: ModelConfig, *, progress: Progress | None = None
+) -> tuple[UInt8[Tensor, "V F 3 H H"], Bool[Tensor, "V F"]]:
+    """Decode videos into memory, as bytes: resized and cropped for the image encoder, padded with zeros.
+
+    Args:
+        paths: Video files.
+        config: Says how many frames are taken, how often, and their size.
+        progress: Called with the number of videos done and of all videos.
+
+    Returns:
+        The frames, and the mask that is True for real ones.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is damaged or no video.
+    """
+    side = config.image_size
+    images = torch.zeros(len(paths), config.max_frames, 3, side, side, dtype=torch.uint8)
+    frame_mask = torch.zeros(len(paths), config.max_frames, dtype=torch.bool)
+    for i, path in enumerate(paths):
+        frames = _read_one(path, config)
+        images[i, : len(frames)], frame_mask[i, : len(frames)] = frames, True
+        if progress is not None:
+            progress(i + 1, len(paths))
+    return images, frame_mask
+
+
+def encode_video_files(
+    model: Retriever, paths: Sequence[Path], *, cache_folder: Path | str, progress: Progress | None = None
+) -> VideoFeatures:
+    """Give the features of video files; only those this model has not seen are decoded and encoded.
+
+    Args:
+        model: The model.
+        paths: Video files.
+        cache_folder: Where features are kept between runs.
+        progress: Called with the number of videos done and to do.
+
+    Returns:
+        The features, on the model's device.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is damaged or no video.
+    """
+    config = model.config
+
+    @torch.no_grad()
+    def encode(batch: list[Path]) -> VideoFeatures:
+        frames = [normalise_frames(_read_one(path, config), config.image_mean, config.image_std) for path in batch]
+        images, frame_mask = pad_frames(frames, config.max_frames)
+        encoded = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
+        return VideoFeatures(encoded.frames.cpu(), encoded.frame_mask.cpu())
+
+    sampling: dict[str, str | int | float | bool | None] = {
+        "max_frames": config.max_frames,
+        "frames_per_second": config.frames_per_second,
+        "image_size": config.image_size,
+        "image_mean": str(config.image_mean),
+        "image_std": str(config.image_std),
+    }
+    videos = cached_video_features(
+        paths,
+        encode=encode,
+        folder=cache_folder,
+        model_fingerprint=video_encoder_fingerprint(model),
+        sampling=sampling,
+        progress=progress,
+    )
+    return VideoFeatures(videos.frames.to(model.device), videos.frame_mask.to(model.device))
+
+
+@torch.no_grad()
+def encode_captions(model: Retriever, captions: Sequence[str]) -> TextFeatures:
+    """Give the features of many captions, some at a time."""
+    chunks = [captions[start : start + TEXTS_AT_ONCE] for start in range(0, len(captions), TEXTS_AT_ONCE)]
+    parts = [model.encode_texts(chunk) for chunk in chunks]
+    return TextFeatures(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def encode_gallery(
+    model: Retriever,
+    collection: Collection,
+    split: Split,
+    *,
+    cache_folder: Path | str,
+    allow_missing: bool = False,
+    progress: Progress | None = None,
+) -> Gallery:
+    """Encode one split of a collection.
+
+    Args:
+        model: The model.
+        collection: The collection.
+        split: Which of its splits.
+        cache_folder: Where video features are kept between runs.
+        allow_missing: Leave out videos that are not there, with their captions, instead of refusing: a smaller
+            gallery is an easier one, and its numbers compare with no others.
+        progress: Called with the number of videos done and to do.
+
+    Raises:
+        FileNotFoundError: If videos are missing.
+        ValueError: If a video is damaged.
+    """
+    missing = collection.missing_videos(split)
+    if missing and (not allow_missing or len(missing) == len(collection.video_ids(split))):
+        raise FileNotFoundError(
+            f"{collection.name}: {len(missing)} of {len(collection.video_ids(split))} {split} videos are missing in "
+            f"{collection.videos_folder}, the first is {missing[0]}; fetch them, or let a smaller gallery do "
+            "(--allow-missing), whose numbers compare with no others"
+        )
+    collection = collection.without_videos(missing)
+    paths = [collection.video_path(video) for video in collection.video_ids(split)]
+    captions = [caption.text for caption in collection.pairs(split)]
+    return Gallery(
+        video_ids=list(collection.video_ids(split)),
+        videos=encode_video_files(model, paths, cache_folder=cache_folder, progress=progress),
+        captions=captions,
+        texts=encode_captions(model, captions),
+        video_of_text=torch.tensor(collection.video_of_caption(split), device=model.device),
+    )
+
+
+def feature_folder(collection: Collection) -> Path:
+    """Give the folder beside a collection's videos in which their features are kept."""
+    return collection.videos_folder.parent / "features"
+
+
+def _read_one(path: Path, config: ModelConfig) -> UInt8[Tensor, "F 3 H H"]:
+    return read_frames(
+        path,
+        max_frames=config.max_frames,
+        frames_per_second=config.frames_per_second,
+        image_size=config.image_size,
+    ).frames

@@ -1,0 +1,168 @@
+"""DiffusionRet as one model: both encoders, their similarity, and a denoiser for each direction."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from diffret_core import candidates, encoders, sampler
+from diffret_core.config import Direction, ModelConfig
+from diffret_core.denoiser import Denoiser, pool_frames
+from diffret_core.features import TextFeatures, VideoFeatures
+from diffret_core.randomness import generator
+from diffret_core.schedule import Denoise, noise_schedule
+from diffret_core.similarity import TokenInteraction
+
+MAX_LOGIT_SCALE = 100.0
+
+
+class Generated(NamedTuple):
+    """What the generator says about each query's candidates.
+
+    Attributes:
+        candidates: Item indices, most similar first.
+        sample: The generated distribution x_0 over them, each entry within -1..1.
+    """
+
+    candidates: Int[Tensor, "Q N"]
+    sample: Float[Tensor, "Q N"]
+
+
+class Retriever(nn.Module):
+    """The whole model. Stage 1 trains all but the denoisers, stage 2 only the denoisers."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the model with random weights."""
+        super().__init__()
+        self.config = config
+        self.clip = encoders.build_clip(config.clip)
+        self.temporal = encoders.TemporalTransformer(config.dim, config.num_temporal_layers, config.num_frame_positions)
+        self.interaction = TokenInteraction(config.dim, mode=config.mode)
+        self.text_query_denoiser = Denoiser(config.dim)
+        self.video_query_denoiser = Denoiser(config.dim)
+        self.alpha_bar = noise_schedule(config.num_noise_levels, config.schedule)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.clip.logit_scale.device
+
+    @property
+    def logit_scale(self) -> Float[Tensor, ""]:
+        """1/tau: the factor on similarities in the contrastive loss, at most 100."""
+        return self.clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
+
+    def denoiser(self, direction: Direction) -> Denoiser:
+        """Give the network that serves one direction."""
+        return self.text_query_denoiser if direction == "text_to_video" else self.video_query_denoiser
+
+    def encode_tokens(self, word_ids: Int[Tensor, "T W"], word_mask: Bool[Tensor, "T W"]) -> TextFeatures:
+        """Encode tokenized texts; see `encoders.encode_words`."""
+        words, sentence = encoders.encode_words(self.clip, word_ids, word_mask)
+        return TextFeatures(words, sentence, word_mask)
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """Tokenize and encode texts, none of them empty."""
+        word_ids, word_mask = encoders.tokenize(texts, self.config.max_words)
+        return self.encode_tokens(word_ids.to(self.device), word_mask.to(self.device))
+
+    def encode_videos(self, images: Float[Tensor, "V F 3 H H"], frame_mask: Bool[Tensor, "V F"]) -> VideoFeatures:
+        """Encode videos from their normalised frames, padding included; see both functions of `encoders`."""
+        frames = encoders.encode_frames(self.clip, images, frame_mask, mode=self.config.mode)
+        return VideoFeatures(self.temporal(frames, frame_mask), frame_mask)
+
+    def similarity(self, texts: TextFeatures, videos: VideoFeatures) -> Float[Tensor, "T V"]:
+        """Compare all texts with all videos: S."""
+        return self.interaction(texts.words, texts.word_mask, videos.frames, videos.frame_mask)
+
+    def bind_denoiser(
+        self,
+        direction: Direction,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        queries: Int[Tensor, " B"],
+        items: Int[Tensor, "B N"],
+    ) -> Denoise:
+        """Bind queries and candidates to the network of one direction.
+
+        Args:
+            direction: Which side asks.
+            texts: Features of all texts.
+            videos: Features of all videos.
+            queries: Which texts (or videos) ask.
+            items: Which videos (or texts) each of them chooses from.
+
+        Returns:
+            denoise(x_k, k), for the losses and the sampler.
+        """
+        if direction == "text_to_video":
+            query = texts.sentence[queries][:, None]  # [B, 1, D]
+            pooled = pool_frames(query, videos.frames[items], videos.frame_mask[items], mode=self.config.mode)
+            query_features, candidate_features = query, pooled
+        else:
+            sentence = texts.sentence[items]  # [B, N, D]
+            frames, frame_mask = videos.frames[queries][:, None], videos.frame_mask[queries][:, None]
+            pooled = pool_frames(sentence, frames, frame_mask, mode=self.config.mode)
+            query_features, candidate_features = pooled, sentence
+        network = self.denoiser(direction)
+        return lambda x_k, k: network(x_k, k, query_features, candidate_features)
+
+    def denoising_steps(self, denoise: Denoise, noise: Float[Tensor, "B N"]) -> Iterator[sampler.DenoisingStep]:
+        """Walk from noise to the generated distribution; see `sampler.ddim_steps`."""
+        levels = sampler.noise_levels(self.config.num_noise_levels, self.config.scoring.num_steps)
+        return sampler.ddim_steps(denoise, noise, levels, self.alpha_bar)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        direction: Direction,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        similarity: Float[Tensor, "T V"],
+        *,
+        queries: Int[Tensor, " B"],
+        seed: int = 0,
+    ) -> Generated:
+        """Generate a distribution over the best candidates of some queries.
+
+        Each query has its own noise, named by the seed, the direction and its index: its result does not depend on
+        which other queries are computed with it.
+
+        Args:
+            direction: Which side asks.
+            texts: Features of all texts.
+            videos: Features of all videos.
+            similarity: S of all texts and videos; it proposes the candidates.
+            queries: Indices of the texts (or videos) that ask.
+            seed: Seed of the noise.
+
+        Returns:
+            Candidates and samples, one row per query.
+        """
+        rows = similarity[queries] if direction == "text_to_video" else similarity.T[queries]
+        items = candidates.top_candidates(rows, self.config.scoring.num_candidates)
+        denoise = self.bind_denoiser(direction, texts, videos, queries, items)
+        named = [generator(seed, f"{direction} noise", int(query)) for query in queries]
+        noise = sampler.draw_noise(named, items.shape[1]).to(similarity)
+        *_, last = self.denoising_steps(denoise, noise)
+        return Generated(items, last.x_k)
+
+
+def choose_device(requested: str = "auto") -> torch.device:
+    """Choose where to compute: cuda where there is one, else the CPU; mps only on request.
+
+    Args:
+        requested: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        ValueError: If the requested device is not there.
+    """
+    if requested == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(requested.split(":")[0], False):
+        there = ", ".join(name for name, is_there in available.items() if is_there)
+        raise ValueError(f"device {requested!r} is not available here; choose one of: auto, {there}")
+    return torch.device(requested)

@@ -1,0 +1,93 @@
+"""Weighted token interaction: how alike a sentence and a video are, word by frame; SPEC section 5."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from diffret_core.config import Mode
+
+CHUNK_ENTRIES = 1 << 24  # word-by-frame cosines held at once: 64 MB in float32
+
+
+class _Side(NamedTuple):
+    """Texts or videos as the comparison needs them: unit features, which are real, how much each counts."""
+
+    features: Float[Tensor, "B L D"]
+    mask: Bool[Tensor, "B L"]
+    weight: Float[Tensor, "B L"]
+
+
+class TokenInteraction(nn.Module):
+    """Similarity of every text with every video from their word and frame features.
+
+        similarity = 1/2 [sum over t of w_t max over v of c[t, v] + sum over v of w_v max over t of c[t, v]]
+
+    with c the cosine of word and frame, w_t a softmax over the text's real words, w_v over the video's real frames.
+    Source: SPEC section 5.
+    """
+
+    def __init__(self, dim: int, *, mode: Mode = "default") -> None:
+        """Make the two weight networks for features of size `dim`.
+
+        In "reference" mode a masked pair's cosine is 0 and can win a maximum; by default it cannot.
+        """
+        super().__init__()
+        self.mode = mode
+        self.word_score = nn.Sequential(nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, 1))
+        self.frame_score = nn.Sequential(nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, 1))
+
+    def forward(
+        self,
+        words: Float[Tensor, "T W D"],
+        word_mask: Bool[Tensor, "T W"],
+        frames: Float[Tensor, "V F D"],
+        frame_mask: Bool[Tensor, "V F"],
+    ) -> Float[Tensor, "T V"]:
+        """Compare all texts with all videos, some texts at a time: the word-by-frame cosines of all are never held.
+
+        Args:
+            words: Token features, not normalised.
+            word_mask: True for real tokens, at least one per text.
+            frames: Frame features, not normalised.
+            frame_mask: True for real frames, at least one per video.
+
+        Returns:
+            S, each entry within -1..1.
+        """
+        if self.mode == "default":  # columns that are padding everywhere change nothing here, and cost time
+            words, word_mask = words[:, word_mask.any(dim=0)], word_mask[:, word_mask.any(dim=0)]
+        word_weight = masked_softmax(self.word_score(words).squeeze(-1), word_mask)
+        frame_weight = masked_softmax(self.frame_score(frames).squeeze(-1), frame_mask)
+        words, frames = functional.normalize(words, dim=-1), functional.normalize(frames, dim=-1)
+        num_texts = max(1, CHUNK_ENTRIES // (words.shape[1] * frame_mask.numel()))
+        videos = _Side(frames, frame_mask, frame_weight)
+        chunks = zip(*(part.split(num_texts) for part in (words, word_mask, word_weight)), strict=True)
+        return torch.cat([self._rows(_Side(*texts), videos) for texts in chunks])
+
+    def _rows(self, texts: "_Side", videos: "_Side") -> Float[Tensor, "T V"]:
+        cosine = torch.einsum("twd,vfd->tvwf", texts.features, videos.features)
+        padded_word, padded_frame = ~texts.mask[:, None, :, None], ~videos.mask[None, :, None, :]
+        if self.mode == "reference":
+            cosine = cosine.masked_fill(padded_word | padded_frame, 0)
+            best_frame, best_word = cosine.amax(dim=3), cosine.amax(dim=2)
+        else:
+            best_frame = cosine.masked_fill(padded_frame, -torch.inf).amax(dim=3)  # [T, V, W]
+            best_word = cosine.masked_fill(padded_word, -torch.inf).amax(dim=2)  # [T, V, F]
+        of_words = (best_frame * texts.weight[:, None]).sum(dim=-1)
+        of_frames = (best_word * videos.weight[None]).sum(dim=-1)
+        return (of_words + of_frames) / 2
+
+
+def masked_softmax(score: Float[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+    """Softmax over the real entries of each row; the others get 0.
+
+    Raises:
+        ValueError: If a row has no real entry.
+    """
+    if not bool(mask.any(dim=-1).all()):
+        row = int((~mask.any(dim=-1)).nonzero()[0])
+        raise ValueError(f"row {row} has nothing real in it; leave out empty texts and videos without frames")
+    return torch.softmax(score.masked_fill(~mask, -torch.inf), dim=-1)

@@ -1,0 +1,109 @@
+"""Stage 2: train the denoisers on frozen features; SPEC section 9."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from diffret_core.candidates import training_candidates
+from diffret_core.config import DIRECTIONS, Direction, GenerationConfig
+from diffret_core.features import TextFeatures, VideoFeatures
+from diffret_core.losses import generation_loss
+from diffret_core.randomness import generator
+from diffret_core.retriever import Retriever
+from diffret_core.training.trainer import ParameterGroup, Trainer
+
+
+def generation_trainer(
+    model: Retriever,
+    texts: TextFeatures,
+    videos: VideoFeatures,
+    video_of_text: Int[Tensor, " T"],
+    config: GenerationConfig,
+    *,
+    wording: Int[Tensor, " T"],
+    seed: int,
+) -> Trainer:
+    """Prepare stage 2: both denoisers at once, everything else frozen.
+
+    Each step draws one caption per video, so that both directions choose among V items of which one is right, as in
+    use. Hard negatives among all captions would mostly be true of the video that asks.
+
+    Args:
+        model: The model after stage 1.
+        texts: Features of the training captions, on the model's device.
+        videos: Features of the training videos, on the model's device.
+        video_of_text: Which video each caption describes; every video has one at least.
+        config: Settings of the stage.
+        wording: A number for each caption, the same for the same words: captions that say the same are never
+            one another's negatives.
+        seed: Seed of captions, batches, negatives, noise levels and noise.
+    """
+    with torch.no_grad():
+        similarity = model.similarity(texts, videos)  # [T, V]
+    device = similarity.device
+    captions_of_video = _captions_by_video(video_of_text.cpu()).to(device)  # [V, C]
+    num_videos, num_choices = captions_of_video.shape
+
+    def loss_of_direction(direction: Direction, step: int) -> Float[Tensor, ""]:
+        draw = generator(seed, f"{direction} training", step)
+        choice = torch.randint(num_choices, (num_videos, 1), generator=draw).to(device)
+        chosen = captions_of_video.gather(1, choice).squeeze(1)  # [V], a caption for each video
+        pairs = torch.randint(num_videos, (config.batch_size,), generator=draw).to(device)
+        from_text = direction == "text_to_video"
+        others = training_candidates(
+            similarity[chosen[pairs]] if from_text else similarity[chosen][:, pairs].T,
+            pairs,
+            wording[chosen[pairs]][:, None] == wording[chosen],
+            num_candidates=config.num_candidates,
+            negative_pool=config.negative_pool,
+            generator=draw,
+        )
+        k = torch.randint(1, model.config.num_noise_levels + 1, (config.batch_size,), generator=draw).to(device)
+        epsilon = torch.randn(others.shape, generator=draw).to(similarity)
+        queries, items = (chosen[pairs], others) if from_text else (pairs, chosen[others])
+        denoise = model.bind_denoiser(direction, texts, videos, queries, items)
+        return generation_loss(denoise, k, epsilon, model.alpha_bar, loss_scale=config.loss_scale)
+
+    def loss_of_step(step: int) -> Float[Tensor, ""]:
+        return torch.stack([loss_of_direction(direction, step) for direction in DIRECTIONS]).sum()
+
+    denoisers = {name: value for name, value in model.named_parameters() if "denoiser" in name}
+    return Trainer(
+        [ParameterGroup(denoisers, config.learning_rate, weight_decay=0.0)],
+        loss_of_step,
+        num_steps=config.num_steps,
+        warmup_fraction=config.warmup_fraction,
+        max_gradient_norm=config.max_gradient_norm,
+    )
+
+
+@torch.no_grad()
+def scale_to_features(model: Retriever, texts: TextFeatures, videos: VideoFeatures) -> None:
+    """Start both denoisers as if the features had unit size and the attention the usual factor 1/sqrt(D).
+
+    The network has no such factor and reads features as they come. Where they are large, as after training from
+    scratch, its softmax would start out saturated on one candidate and hardly learn. Only the starting weights are
+    changed, not the network.
+
+    Args:
+        model: The model after stage 1, before the first step of stage 2.
+        texts: Features of some texts.
+        videos: Features of some videos.
+    """
+    text_size = texts.sentence.square().mean().sqrt()
+    video_size = videos.frames[videos.frame_mask].square().mean().sqrt()
+    for direction in DIRECTIONS:
+        sizes = (text_size, video_size) if direction == "text_to_video" else (video_size, text_size)
+        query_size, candidate_size = sizes
+        network = model.denoiser(direction)
+        network.query.weight /= query_size * model.config.dim**0.25
+        network.key.weight /= candidate_size * model.config.dim**0.25
+        network.value.weight /= candidate_size
+        network.decoder[0].weight[:, model.config.dim :] /= candidate_size
+
+
+def _captions_by_video(video_of_text: Int[Tensor, " T"]) -> Int[Tensor, "V C"]:
+    """List each video's captions; a video with fewer than the most repeats its own."""
+    own = [(video_of_text == video).nonzero().squeeze(1) for video in range(int(video_of_text.max()) + 1)]
+    most = max(len(captions) for captions in own)
+    return torch.stack([captions[torch.arange(most) % len(captions)] for captions in own])

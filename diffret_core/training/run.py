@@ -1,0 +1,210 @@
+"""A whole run: stage 1, stage 2, the scoring chosen on validation; interrupted anywhere, it goes on from there."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from diffret_core import encoders
+from diffret_core.checkpoints import load_checkpoint, save_checkpoint
+from diffret_core.config import Recipe, to_json
+from diffret_core.datasets import Collection
+from diffret_core.evaluation import choose_scoring, evaluate, score_all
+from diffret_core.frames import normalise_frames
+from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files, read_videos
+from diffret_core.randomness import generator
+from diffret_core.retriever import Retriever
+from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors
+from diffret_core.training.contrastive import TrainingPairs, contrastive_trainer, zero_unseen_words
+from diffret_core.training.generation import generation_trainer, scale_to_features
+from diffret_core.training.trainer import Trainer
+
+SAVE_EVERY_STEPS = 100
+Listen = Callable[[str, int, int, float | None], None]  # what is done, how much of it, of how much, the loss
+
+
+def train(
+    recipe: Recipe,
+    collection: Collection,
+    output: Path | str,
+    *,
+    device: torch.device | str = "cpu",
+    listen: Listen = lambda *_: None,
+) -> dict[str, Any]:
+    """Train a model with both stages and leave it in a folder; call it again to resume an interrupted run.
+
+    The folder gets `config.json` and `weights.safetensors` (the model), `recipe.json`, `log.jsonl` (a line per step)
+    and `metrics.json` (on validation).
+
+    Args:
+        recipe: The run.
+        collection: Training and validation videos.
+        output: The folder; made if missing.
+        device: Where to compute.
+        listen: Told what is being done and how far it is.
+
+    Returns:
+        Metrics on the validation split; see `evaluation.evaluate`.
+
+    Raises:
+        FileNotFoundError: If training videos are missing.
+        PermissionError: If the folder cannot be written to.
+        ValueError: If the folder holds another or a finished run, or the loss stops being a number.
+    """
+    output = Path(output)
+    _claim(output, recipe)
+    _training_paths(collection, collection.video_ids("train"))  # missing videos are named before any work
+    model = _new_model(recipe).to(device)
+    _first_stage(model, recipe, collection, output, listen)
+    _second_stage(model, recipe, collection, output, listen)
+    metrics = _finish(model, recipe, collection, output, listen)
+    for stage in ("stage 1", "stage 2"):
+        _state_file(output, stage).unlink(missing_ok=True)
+    return metrics
+
+
+def _claim(output: Path, recipe: Recipe) -> None:
+    """Make sure the folder is free or holds this very run, unfinished."""
+    description = json.loads(json.dumps(to_json(recipe)))
+    if (output / "recipe.json").exists() and read_json(output / "recipe.json") != description:
+        raise ValueError(f"{output} holds a run with other settings; choose another output folder or delete it")
+    if (output / "metrics.json").exists():
+        raise ValueError(f"{output} holds a finished run; choose another output folder or delete it")
+    write_json(output / "recipe.json", description)
+
+
+def _new_model(recipe: Recipe) -> Retriever:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator(recipe.seed, "initial weights").initial_seed())
+        model = Retriever(recipe.model)
+    if recipe.clip_name is not None and recipe.pretrained is not None:
+        model.clip.load_state_dict(encoders.load_pretrained_clip(recipe.clip_name, recipe.pretrained).state_dict())
+    encoders.initialise_from_clip(model.temporal, model.clip)
+    return model
+
+
+def _first_stage(model: Retriever, recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> None:
+    videos = collection.video_ids("train")[: recipe.contrastive.num_videos]
+    captions, video_of_text = _captions_of(collection, videos)
+    word_ids, word_mask = encoders.tokenize(captions, recipe.model.max_words)
+    images, frame_mask = read_videos(
+        _training_paths(collection, videos),
+        recipe.model,
+        progress=lambda done, total: listen("reading training videos", done, total, None),
+    )
+    config = recipe.model
+
+    def normalise(chosen: UInt8[Tensor, "V F 3 H H"]) -> Float[Tensor, "V F 3 H H"]:
+        flat = normalise_frames(chosen.flatten(0, 1), config.image_mean, config.image_std)
+        return flat.unflatten(0, chosen.shape[:2])
+
+    pairs = TrainingPairs(images, frame_mask, word_ids, word_mask, video_of_text)
+    trainer = contrastive_trainer(model, pairs, recipe.contrastive, normalise, seed=recipe.seed)
+    _take_steps(trainer, "stage 1", output, listen)
+    if recipe.contrastive.zero_unseen_words:
+        zero_unseen_words(model, word_ids)
+
+
+def _second_stage(model: Retriever, recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> None:
+    model.eval().requires_grad_(False)
+    for denoiser in (model.text_query_denoiser, model.video_query_denoiser):
+        denoiser.train().requires_grad_(True)
+    videos = collection.video_ids("train")[recipe.generation.first_video :]
+    captions, video_of_text = _captions_of(collection, videos)
+    features = encode_video_files(
+        model,
+        _training_paths(collection, videos),
+        cache_folder=output / "features",
+        progress=lambda done, total: listen("encoding training videos", done, total, None),
+    )
+    texts = encode_captions(model, captions)
+    scale_to_features(model, texts, features)
+    numbers = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}
+    trainer = generation_trainer(
+        model,
+        texts,
+        features,
+        video_of_text.to(model.device),
+        recipe.generation,
+        wording=torch.tensor([numbers[caption] for caption in captions], device=model.device),
+        seed=recipe.seed,
+    )
+    _take_steps(trainer, "stage 2", output, listen)
+    model.eval()
+
+
+def _finish(model: Retriever, recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> dict[str, Any]:
+    """Save the model, and choose its scoring and measure it as it will be loaded."""
+    dtype = getattr(torch, recipe.stored_precision)
+    about = {"recipe": recipe.name, "seed": recipe.seed, "torch": torch.__version__}
+    save_checkpoint(output, model, dtype=dtype, about=about)
+    stored = load_checkpoint(output, device=model.device)
+    gallery = encode_gallery(
+        stored,
+        collection,
+        "validation",
+        cache_folder=output / "features",
+        progress=lambda done, total: listen("encoding validation videos", done, total, None),
+    )
+    scores = score_all(
+        stored,
+        gallery.texts,
+        gallery.videos,
+        progress=lambda done, total: listen("generating for validation", done, total, None),
+    )
+    scoring = choose_scoring(scores, gallery.video_of_text, stored.config.scoring)
+    stored.config = replace(stored.config, scoring=scoring)
+    save_checkpoint(output, stored, dtype=dtype, about=about)
+    metrics = evaluate(scores, gallery.video_of_text, scoring)
+    write_json(output / "metrics.json", {"split": "validation", **metrics})
+    return metrics
+
+
+def _take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> None:
+    """Run a stage to its end, from where it was left; however it ends, the steps taken are kept."""
+    state_file = _state_file(output, stage)
+    if state_file.exists():
+        trainer.restore(read_tensors(state_file)[0])
+    started = time.monotonic()
+    try:
+        for step in trainer.steps():
+            _log(output, {"stage": stage, "step": step.step, "loss": step.loss, "seconds": time.monotonic() - started})
+            listen(stage, step.step, trainer.num_steps, step.loss)
+            if step.step % SAVE_EVERY_STEPS == 0:
+                write_tensors(state_file, trainer.state(), metadata={})
+    finally:
+        write_tensors(state_file, trainer.state(), metadata={})
+
+
+def _log(output: Path, line: dict[str, Any]) -> None:
+    rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
+    with (output / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(rounded) + "\n")
+
+
+def _state_file(output: Path, stage: str) -> Path:
+    return output / f"{stage.replace(' ', '')}_state.safetensors"
+
+
+def _captions_of(collection: Collection, videos: Sequence[str]) -> tuple[list[str], Tensor]:
+    """Captions of some training videos, and which of those videos each describes."""
+    position = {video: i for i, video in enumerate(videos)}
+    pairs = [(caption, position[video]) for caption, video in collection.pairs("train") if video in position]
+    return [caption for caption, _ in pairs], torch.tensor([video for _, video in pairs])
+
+
+def _training_paths(collection: Collection, videos: Sequence[str]) -> list[Path]:
+    missing = set(collection.missing_videos("train")) & set(videos)
+    if missing:
+        raise FileNotFoundError(
+            f"{collection.name}: {len(missing)} of {len(videos)} training videos are missing in "
+            f"{collection.videos_folder}, the first is {min(missing)}; for the sample collection, "
+            "'diffret samples render --split all' makes them"
+        )
+    return [collection.video_path(video) for video in videos]

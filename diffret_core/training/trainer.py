@@ -1,0 +1,133 @@
+"""Optimiser steps over a loss: the same loop for both stages, listened to by whoever iterates, resumable exactly."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+LossOfStep = Callable[[int], Float[Tensor, ""]]
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What happened in one step: its number from 1, the loss before it, the part of the peak learning rate used."""
+
+    step: int
+    loss: float
+    learning_rate_fraction: float
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that share a peak learning rate, by their names in the model."""
+
+    parameters: Mapping[str, nn.Parameter]
+    learning_rate: float
+    weight_decay: float
+
+
+class Trainer:
+    """AdamW with warm-up and a cosine fall, over a loss that depends on the step's number alone.
+
+    Since every random choice of a step is made from the seed and its number, a run that is interrupted and resumed
+    takes the very steps that an uninterrupted run takes.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[ParameterGroup],
+        loss_of_step: LossOfStep,
+        *,
+        num_steps: int,
+        warmup_fraction: float,
+        max_gradient_norm: float,
+    ) -> None:
+        """Prepare the optimiser; see `contrastive_trainer` and `generation_trainer` for the two stages' settings."""
+        self.num_steps, self.warmup_fraction = num_steps, warmup_fraction
+        self.max_gradient_norm = max_gradient_norm
+        self.num_done = 0
+        self._loss_of_step = loss_of_step
+        self._parameters = {name: parameter for group in groups for name, parameter in group.parameters.items()}
+        self._optimizer = torch.optim.AdamW(_split_by_decay(groups), fused=True)
+        self._peak_rates = [group["lr"] for group in self._optimizer.param_groups]
+
+    def steps(self) -> Iterator[TrainingStep]:
+        """Take the steps that are left, one per item.
+
+        Yields:
+            What happened, after each step.
+
+        Raises:
+            ValueError: If the loss stops being a number; the weights are then those of before the step.
+        """
+        while self.num_done < self.num_steps:
+            fraction = learning_rate_fraction(self.num_done, self.num_steps, self.warmup_fraction)
+            for group, peak in zip(self._optimizer.param_groups, self._peak_rates, strict=True):
+                group["lr"] = peak * fraction
+            loss = self._loss_of_step(self.num_done)
+            if not math.isfinite(float(loss.detach())):
+                raise ValueError(f"the loss became {float(loss)} in step {self.num_done + 1}; lower the learning rate")
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self._parameters.values(), self.max_gradient_norm)
+            self._optimizer.step()
+            self.num_done += 1
+            yield TrainingStep(self.num_done, float(loss.detach()), fraction)
+
+    def state(self) -> dict[str, Tensor]:
+        """Give everything needed to go on from here: weights, optimiser moments and the number of steps done."""
+        tensors = {f"weight.{name}": parameter.detach() for name, parameter in self._parameters.items()}
+        tensors["num_done"] = torch.tensor(self.num_done)
+        for index, moments in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        return tensors
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to where `state` was taken.
+
+        Raises:
+            ValueError: If the state is that of another model.
+        """
+        for name, parameter in self._parameters.items():
+            stored = tensors.get(f"weight.{name}")
+            if stored is None or stored.shape != parameter.shape:
+                raise ValueError(f"the saved run does not fit: {name} is missing or of another size; start it anew")
+            parameter.copy_(stored)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                moments.setdefault(int(index), {})[name] = value
+        description: dict[str, Any] = self._optimizer.state_dict()
+        self._optimizer.load_state_dict({**description, "state": moments})
+        self.num_done = int(tensors["num_done"])
+
+
+def learning_rate_fraction(step: int, num_steps: int, warmup_fraction: float) -> float:
+    """Part of the peak learning rate used in a step: a straight rise, then a cosine fall to 0.
+
+    Args:
+        step: Steps done before it.
+        num_steps: Steps of the whole run.
+        warmup_fraction: Part of them in which the rate rises.
+    """
+    num_warmup = warmup_fraction * num_steps
+    if step < num_warmup:
+        return (step + 1) / (num_warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - num_warmup) / max(1.0, num_steps - num_warmup)))
+
+
+def _split_by_decay(groups: Sequence[ParameterGroup]) -> list[dict[str, Any]]:
+    """Weight decay acts on matrices, not on biases, norms and scalars."""
+    split = []
+    for group in groups:
+        for is_matrix, decay in ((True, group.weight_decay), (False, 0.0)):
+            chosen = [parameter for parameter in group.parameters.values() if (parameter.ndim > 1) == is_matrix]
+            if chosen:
+                split.append({"params": chosen, "lr": group.learning_rate, "weight_decay": decay})
+    return split

@@ -1,0 +1,157 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from pytest import fixture, mark, raises
+
+from diffret_core.checkpoints import save_checkpoint
+from diffret_core.cli.main import main
+from tests.tiny_collection import make_collection, tiny_recipe
+from tests.tiny_models import released_state_dict, tiny_retriever
+
+
+@fixture(scope="module")
+def data(tmp_path_factory):
+    return make_collection(tmp_path_factory.mktemp("cli") / "data")
+
+
+@fixture(scope="module")
+def model_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli_model")
+    save_checkpoint(folder, tiny_retriever(tiny_recipe().model.clip, max_words=16, num_frame_positions=16))
+    return folder
+
+
+@fixture
+def options(data, model_folder):
+    return ["--data", str(data), "--model", str(model_folder), "--device", "cpu"]
+
+
+def only_line(text):
+    lines = [line for line in text.splitlines() if line.startswith("diffret ")]
+    assert len(lines) == 1, text
+    assert "Traceback" not in text
+    return lines[0]
+
+
+def test_search_prints_one_json_document_with_all_scores(options, capsys):
+    assert main(["search", "a red circle moves left", "--json", *options]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [one["rank"] for one in results] == [1, 2, 3, 4]
+    combined = [one["combined_score"] for one in results]
+    assert combined == sorted(combined, reverse=True)
+    for one in results:
+        assert set(one) == {
+            "rank",
+            "video",
+            "start_seconds",
+            "similarity",
+            "generated_probability",
+            "combined_score",
+        }
+        assert one["combined_score"] == pytest.approx(one["similarity"] + one["generated_probability"], abs=1e-5)
+    assert sum(one["generated_probability"] for one in results) == pytest.approx(1, abs=1e-5)
+
+
+def test_search_gives_the_same_answer_to_the_same_seed_and_text(options, capsys):
+    answers = []
+    for seed in ("3", "3", "4"):
+        main(["search", "a star", "--json", "--seed", seed, *options])
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1] != answers[2]
+
+
+def test_search_prints_a_table_of_the_best(options, capsys):
+    assert main(["search", "a star spins", "--top", "2", *options]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@mark.parametrize("text", ["", "   ", "\n"])
+def test_search_refuses_an_empty_text_in_one_line(options, capsys, text):
+    assert main(["search", text, *options]) == 1
+    assert "empty" in only_line(capsys.readouterr().err)
+
+
+def test_search_reads_the_beginning_of_a_huge_text(options, capsys):
+    assert main(["search", "a red circle " * 100_000, "--json", *options]) == 0
+    assert json.loads(capsys.readouterr().out)["results"]
+
+
+def test_evaluate_prints_both_directions_and_all_methods(options, capsys):
+    assert main(["evaluate", "--json", *options]) == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert set(metrics) == {"text_to_video", "video_to_text"}
+    for methods in metrics.values():
+        assert set(methods) == {"similarity", "generator", "combined"}
+        for one in methods.values():
+            assert set(one) == {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval"}
+            assert one["R@5"] == 100  # four videos
+            assert one["R@1_interval"][0] <= one["R@1"] <= one["R@1_interval"][1]
+
+
+def test_evaluate_takes_more_candidates_than_there_are_videos(options, capsys):
+    assert main(["evaluate", "--num-candidates", "500", "--num-steps", "2", *options]) == 0
+    assert "text-to-video" in capsys.readouterr().out
+
+
+def test_evaluate_refuses_more_steps_than_noise_levels(options, capsys):
+    assert main(["evaluate", "--num-steps", "999", *options]) == 1
+    assert "num_steps is 999" in only_line(capsys.readouterr().err)
+
+
+def test_search_uses_a_released_checkpoint_file(data, tmp_path, capsys):
+    import torch
+
+    model = tiny_retriever(tiny_recipe().model.clip, max_words=16, num_frame_positions=16)
+    torch.save(released_state_dict(model), tmp_path / "pytorch_model.bin.1")
+    found = ["--data", str(data), "--model", str(tmp_path / "pytorch_model.bin.1"), "--device", "cpu"]
+    assert main(["search", "a star", "--json", *found]) == 0
+    assert len(json.loads(capsys.readouterr().out)["results"]) == 4
+
+
+@mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["search", "a star", "--model", "/nowhere"], "no checkpoint here"),
+        (["search", "a star", "--data", "/nowhere"], "/nowhere"),
+        (["search", "a star", "--collection", "imagenet"], "imagenet"),
+        (["search", "a star", "--device", "abacus"], "abacus"),
+        (["search", "a star", "--top", "0"], "--top is 0"),
+        (["train", "--recipe", "huge"], "there is no recipe 'huge'"),
+        (["parity", "/nowhere"], "there is no such file"),
+    ],
+)
+def test_command_answers_a_mistake_with_one_line(arguments, expected, capsys):
+    assert main(arguments) == 1
+    assert expected in only_line(capsys.readouterr().err)
+
+
+def test_search_names_a_damaged_video(model_folder, tmp_path, capsys):
+    data = make_collection(tmp_path / "data")
+    victim = sorted((data / "videos").iterdir())[-1]
+    content = victim.read_bytes()
+    victim.unlink()
+    victim.write_bytes(content[: len(content) // 2])
+    assert main(["search", "a star", "--data", str(data), "--model", str(model_folder), "--device", "cpu"]) == 1
+    assert victim.name in only_line(capsys.readouterr().err)
+
+
+def test_help_needs_no_torch():
+    code = "import sys; from diffret_core.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "assert not {'torch', 'open_clip', 'decord', 'numpy'} & set(sys.modules), 'a heavy import'"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_program_without_command_says_how_it_is_used(capsys):
+    with raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 2
+    assert "usage: diffret" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    monkeypatch.setitem(os.environ, "DIFFRET_DEBUG", "1")
+    with raises(FileNotFoundError):
+        main(["parity", "/nowhere"])

@@ -1,0 +1,156 @@
+"""Configurations: validated when made, the same after a trip through JSON."""
+
+import dataclasses
+import inspect
+import json
+
+import pytest
+from tiny_models import SMALL, WIDE, tiny_config
+
+from diffret_core.config import (
+    ContrastiveConfig,
+    GenerationConfig,
+    ModelConfig,
+    ScoringConfig,
+    model_config_from_json,
+    to_json,
+)
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        tiny_config(),
+        tiny_config(WIDE, schedule="linear", mode="reference", frames_per_second=0.5, max_frames=1),
+        tiny_config(scoring=ScoringConfig(num_candidates=7, alpha=0.3, temperature=20.0, num_steps=5)),
+        tiny_config(image_mean=(0.0, 0.1, 0.2), image_std=(1.0, 1.0, 0.5)),
+    ],
+)
+def test_model_configuration_comes_back_from_json_as_it_was(config):
+    assert model_config_from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_model_configuration_knows_its_sizes():
+    assert (tiny_config(WIDE).dim, tiny_config(WIDE).image_size) == (128, 24)
+    without_size = {**SMALL, "vision_cfg": {"layers": 1}}
+    assert ModelConfig(clip=without_size, max_words=8).image_size == 224
+
+
+def test_configurations_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        tiny_config().max_words = 3
+
+
+def refused(make, **values):
+    with pytest.raises(ValueError) as caught:
+        make(**values)
+    name = next(iter(values))
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"num_candidates": 0}, {"alpha": -0.1}, {"alpha": NAN}, {"temperature": 0.0}, {"temperature": NAN}, {"num_steps": 0}],
+)
+def test_scoring_out_of_range_is_refused(values):
+    refused(ScoringConfig, **values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"max_words": 2},
+        {"max_words": 17},
+        {"max_frames": 0},
+        {"num_frame_positions": 3},
+        {"frames_per_second": 0.0},
+        {"frames_per_second": NAN},
+        {"num_temporal_layers": 0},
+        {"num_noise_levels": 0},
+    ],
+)
+def test_model_out_of_range_is_refused(values):
+    refused(tiny_config, **values)
+
+
+@pytest.mark.parametrize(("field", "value"), [("schedule", "quadratic"), ("mode", "released")])
+def test_unknown_word_is_refused_with_the_choices(field, value):
+    description = {**to_json(tiny_config()), field: value}
+    with pytest.raises(ValueError, match=f"{field}.*{value}"):
+        model_config_from_json(description)
+
+
+@pytest.mark.parametrize("part", ["embed_dim", "vision_cfg", "text_cfg"])
+def test_architecture_without_a_part_is_refused(part):
+    with pytest.raises(ValueError, match=f"{part}.*is missing"):
+        tiny_config({name: value for name, value in SMALL.items() if name != part})
+
+
+STAGE_1 = {"num_steps": 10, "clip_learning_rate": 1e-4}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"num_steps": 0},
+        {"batch_size": 1},
+        {"clip_learning_rate": 0.0},
+        {"new_learning_rate": -1.0},
+        {"weight_decay": -0.1},
+        {"warmup_fraction": 1.5},
+        {"max_gradient_norm": 0.0},
+    ],
+)
+def test_contrastive_stage_out_of_range_is_refused(values):
+    refused(ContrastiveConfig, **{**values, **{name: v for name, v in STAGE_1.items() if name not in values}})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"num_steps": 0},
+        {"batch_size": 0},
+        {"num_candidates": 1},
+        {"negative_pool": 30},
+        {"learning_rate": 0.0},
+        {"loss_scale": NAN},
+        {"first_video": -1},
+        {"warmup_fraction": -0.5},
+    ],
+)
+def test_generation_stage_out_of_range_is_refused(values):
+    refused(GenerationConfig, **{**values, **{"num_steps": 5} | values})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_words": None},
+        {"max_words": "8"},
+        {"scoring": None},
+        {"scoring": {"beta": 1}},
+        {"colour": 1},
+        {"clip": []},
+        {"clip": {**SMALL, "text_cfg": 3}},
+        {"image_mean": 3},
+        {"image_std": [0.5]},
+    ],
+)
+def test_json_that_is_no_model_configuration_is_refused(change):
+    with pytest.raises(ValueError):
+        model_config_from_json({**to_json(tiny_config()), **change})
+
+
+@pytest.mark.parametrize("value", [None, 3, [], "x", {}])
+def test_json_of_another_kind_is_refused(value):
+    with pytest.raises(ValueError, match="not a model configuration"):
+        model_config_from_json(value)
+
+
+def test_json_without_a_needed_field_is_refused():
+    description = to_json(tiny_config())
+    del description["clip"]
+    with pytest.raises(ValueError, match="clip"):
+        inspect.unwrap(model_config_from_json)(description)

@@ -1,0 +1,77 @@
+import torch
+from pytest import fixture, raises
+
+from diffret_core.datasets import read_collection
+from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files, read_videos
+from tests.tiny_collection import make_collection, tiny_recipe
+from tests.tiny_models import tiny_retriever
+
+
+@fixture
+def collection(tmp_path):
+    return read_collection("msrvtt", make_collection(tmp_path / "data"))
+
+
+@fixture
+def model():
+    return tiny_retriever(tiny_recipe().model.clip, max_words=16, num_frame_positions=16)
+
+
+def test_gallery_pairs_every_test_caption_with_its_video(model, collection, tmp_path):
+    gallery = encode_gallery(model, collection, "test", cache_folder=tmp_path)
+    described = [gallery.video_ids[video] for video in gallery.video_of_text.tolist()]
+    assert list(zip(gallery.captions, described, strict=True)) == [tuple(pair) for pair in collection.pairs("test")]
+    assert len(gallery.videos.frames) == 4
+    assert len(gallery.texts.words) == 4
+
+
+def test_gallery_features_are_those_of_the_videos_read_one_by_one(model, collection, tmp_path):
+    gallery = encode_gallery(model, collection, "test", cache_folder=tmp_path / "all")
+    for row, video in enumerate(gallery.video_ids):
+        alone = encode_video_files(model, [collection.video_path(video)], cache_folder=tmp_path / video)
+        mask = alone.frame_mask[0]
+        torch.testing.assert_close(gallery.videos.frames[row, mask], alone.frames[0, mask], rtol=1e-4, atol=1e-5)
+
+
+def test_gallery_refuses_missing_videos_unless_allowed(model, collection, tmp_path):
+    gone = collection.video_ids("test")[1]
+    collection.video_path(gone).unlink()
+    with raises(FileNotFoundError, match=rf"1 of 4 test videos are missing.*{gone}"):
+        encode_gallery(model, collection, "test", cache_folder=tmp_path)
+    smaller = encode_gallery(model, collection, "test", cache_folder=tmp_path, allow_missing=True)
+    assert gone not in smaller.video_ids
+    assert len(smaller.captions) == 3
+
+
+def test_gallery_refuses_when_no_video_is_there_even_if_missing_ones_are_allowed(model, collection, tmp_path):
+    for video in collection.video_ids("test"):
+        collection.video_path(video).unlink()
+    with raises(FileNotFoundError, match="4 of 4"):
+        encode_gallery(model, collection, "test", cache_folder=tmp_path, allow_missing=True)
+
+
+def test_video_features_are_encoded_anew_for_another_model(model, collection, tmp_path):
+    paths = [collection.video_path(video) for video in collection.video_ids("test")]
+    first = encode_video_files(model, paths, cache_folder=tmp_path)
+    other = tiny_retriever(model.config.clip, seed=1, max_words=16, num_frame_positions=16)
+    second = encode_video_files(other, paths, cache_folder=tmp_path)
+    assert not torch.allclose(first.frames, second.frames)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_videos_are_read_as_bytes_with_padding_masked(model, collection):
+    paths = [collection.video_path(video) for video in collection.video_ids("test")]
+    told = []
+    images, frame_mask = read_videos(paths, model.config, progress=lambda done, total: told.append((done, total)))
+    assert images.dtype == torch.uint8
+    assert images.shape == (4, 4, 3, 16, 16)
+    assert images[~frame_mask].sum() == 0
+    assert images[frame_mask].float().std() > 5
+    assert told[-1] == (4, 4)
+
+
+def test_captions_give_the_same_features_in_any_company(model):
+    captions = [f"a red circle number {i}" for i in range(300)]
+    together = encode_captions(model, captions)
+    alone = encode_captions(model, captions[299:])
+    torch.testing.assert_close(together.sentence[299:], alone.sentence, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,116 @@
+"""One sentence against a gallery: the ranking, and the walk that led to it."""
+
+import pytest
+import torch
+from tiny_models import SMALL, architecture, random_features, tiny_retriever
+
+from diffret_core.config import ScoringConfig
+from diffret_core.features import VideoFeatures
+from diffret_core.ranking import combined_scores, generated_probability
+from diffret_core.search import search
+
+IDS = [f"video{i}" for i in range(5)]
+TEXT = "a red circle moves left"
+
+
+@pytest.fixture(scope="module")
+def model():
+    scoring = ScoringConfig(num_candidates=3, alpha=0.5, temperature=4.0)
+    return tiny_retriever(architecture(SMALL, text_cfg={"vocab_size": 49408}), scoring=scoring)
+
+
+@pytest.fixture(scope="module")
+def videos():
+    return random_features(1, 5)[1]
+
+
+@pytest.fixture(scope="module")
+def found(model, videos):
+    return search(model, videos, IDS, TEXT)
+
+
+def test_results_are_all_videos_best_first(found):
+    assert [one.rank for one in found.results] == [1, 2, 3, 4, 5]
+    assert sorted(one.video for one in found.results) == IDS
+    scores = [one.combined_score for one in found.results]
+    assert scores == sorted(scores, reverse=True)
+    assert all(one.start_seconds == 0 for one in found.results)
+
+
+def test_results_hold_the_models_own_numbers(model, videos, found):
+    with torch.no_grad():
+        similarity = model.similarity(model.encode_texts([TEXT]), videos)
+    for one in found.results:
+        assert one.similarity == pytest.approx(float(similarity[0, IDS.index(one.video)]), abs=1e-6)
+        assert one.combined_score == pytest.approx(one.similarity + 0.5 * one.generated_probability, abs=1e-6)
+
+
+def test_candidates_are_the_most_similar_and_share_all_probability(found):
+    by_similarity = sorted(found.results, key=lambda one: -one.similarity)
+    assert found.candidates == [one.video for one in by_similarity[:3]]
+    assert found.similarity.tolist() == pytest.approx([one.similarity for one in by_similarity[:3]])
+    probability = {one.video: one.generated_probability for one in found.results}
+    assert sum(probability.values()) == pytest.approx(1)
+    assert {video for video, value in probability.items() if value == 0} == set(IDS) - set(found.candidates)
+    expected = generated_probability(found.states[-1:], temperature=4.0)[0].tolist()
+    assert [probability[video] for video in found.candidates] == pytest.approx(expected)
+
+
+def test_walk_goes_from_noise_to_the_answer(model, found):
+    assert found.levels == [6, 5, 4, 3, 2, 1, 0]
+    assert found.states.shape == (7, 3) and found.estimates.shape == (6, 3)
+    assert found.states[-1].equal(found.estimates[-1]) and float(found.estimates.abs().max()) <= 1
+    candidates = torch.tensor([[IDS.index(video) for video in found.candidates]])
+    similarity = torch.zeros(1, 5)
+    for one in found.results:
+        similarity[0, IDS.index(one.video)] = one.similarity
+    score = combined_scores(similarity, candidates, found.states[-1:], alpha=0.5, temperature=4.0)
+    assert IDS[int(score.argmax())] == found.results[0].video
+
+
+def test_search_repeats_itself_and_depends_on_seed_and_text(model, videos, found):
+    again = search(model, videos, IDS, TEXT)
+    assert again.results == found.results and again.states.equal(found.states)
+    assert not search(model, videos, IDS, TEXT, seed=1).states[0].equal(found.states[0])
+    assert not search(model, videos, IDS, "a blue square").states[0].equal(found.states[0])
+
+
+def test_search_does_not_depend_on_the_order_of_the_gallery(model, videos, found):
+    order = torch.tensor([3, 0, 4, 2, 1])
+    moved = search(model, VideoFeatures(*(part[order] for part in videos)), [IDS[i] for i in order], TEXT)
+    assert moved.candidates == found.candidates
+    assert [one.video for one in moved.results] == [one.video for one in found.results]
+
+
+def test_search_of_one_video_finds_it(model, videos):
+    found = search(model, VideoFeatures(*(part[:1] for part in videos)), ["only"], TEXT)
+    assert [one.video for one in found.results] == ["only"]
+    assert found.results[0].generated_probability == pytest.approx(1)
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_empty_text_is_refused(model, videos, text):
+    with pytest.raises(ValueError, match="at least one word"):
+        search(model, videos, IDS, text)
+
+
+def test_ids_and_features_of_different_number_are_refused(model, videos):
+    with pytest.raises(ValueError, match="4 ids for 5 videos"):
+        search(model, videos, IDS[:4], TEXT)
+
+
+def test_empty_gallery_is_refused(model, videos):
+    with pytest.raises(ValueError):
+        search(model, VideoFeatures(*(part[:0] for part in videos)), [], TEXT)
+
+
+def test_features_of_another_size_are_refused(model):
+    with pytest.raises(ValueError):
+        search(model, random_features(1, 5, dim=32)[1], IDS, TEXT)
+
+
+def test_features_that_are_not_finite_are_refused(model, videos):
+    frames = videos.frames.clone()
+    frames[2, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="finite"):
+        search(model, videos._replace(frames=frames), IDS, TEXT)
