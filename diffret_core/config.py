@@ -11,7 +11,7 @@ Precision = Literal["float32", "float16"]
 Direction = Literal["text_to_video", "video_to_text"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the colours of CLIP's training images, on a scale of 0 to 1
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 

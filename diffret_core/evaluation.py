@@ -18,8 +18,7 @@ from diffret_core.retriever import Generated, Retriever
 Progress = Callable[[int, int], None]
 METHODS = ("similarity", "generator", "combined")
 
-ALPHAS = (0.03, 0.1, 0.3, 1.0)
-TEMPERATURES = (1.0, 5.0, 20.0)
+ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 class DirectionScores(NamedTuple):
@@ -137,15 +136,15 @@ def evaluate(
 
 
 def choose_scoring(scores: Scores, video_of_text: Int[Tensor, " T"], scoring: ScoringConfig) -> ScoringConfig:
-    """Choose weight and temperature of the combined score on a validation split.
+    """Choose the weight of the generated probability in the combined score on a validation split.
 
-    Tries every pair of `ALPHAS` and `TEMPERATURES`, and takes the one with the best R@1, averaged over both
-    directions; the lower mean rank decides between equals.
+    Tries all `ALPHAS` and takes the one with the best R@1, averaged over both directions; the lower mean rank decides
+    between equals.
 
     Args:
         scores: Of the validation split, from `score_all`.
         video_of_text: Which video each text describes.
-        scoring: The settings to change.
+        scoring: The settings of which alpha is changed.
     """
 
     def quality(trial: ScoringConfig) -> tuple[float, float]:
@@ -155,5 +154,4 @@ def choose_scoring(scores: Scores, video_of_text: Int[Tensor, " T"], scoring: Sc
         ]
         return sum(one["R@1"] for one in found), -sum(one["mean_rank"] for one in found)
 
-    trials = [replace(scoring, alpha=alpha, temperature=heat) for alpha in ALPHAS for heat in TEMPERATURES]
-    return max(trials, key=quality)
+    return max((replace(scoring, alpha=alpha) for alpha in ALPHAS), key=quality)

@@ -345,7 +345,15 @@ def test_file_that_holds_no_released_state_dict_is_refused(content, tmp_path):
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"hello world\n", b"\x85\xf3", b"X\x05\x00\x00\x00\xe2\xa1", b"j\x87j@", b"<html></html>", b"PK\x03\x04garbage"],
+    [
+        b"",
+        b"hello world\n",
+        b"\x85\xf3",
+        b"X\x05\x00\x00\x00\xe2\xa1",
+        b"j\x87j@",
+        b"<html></html>",
+        b"PK\x03\x04garbage",
+    ],
 )
 def test_file_of_anything_else_is_refused(raw, tmp_path):
     (tmp_path / "x.bin").write_bytes(raw)

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 from pytest import fixture, mark, raises
+from tiny_collection import make_collection, tiny_recipe
+from tiny_models import released_state_dict, tiny_retriever
 
 from diffret_core.checkpoints import save_checkpoint
 from diffret_core.cli.main import main
-from tests.tiny_collection import make_collection, tiny_recipe
-from tests.tiny_models import released_state_dict, tiny_retriever
 
 
 @fixture(scope="module")

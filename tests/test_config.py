@@ -52,7 +52,14 @@ def refused(make, **values):
 
 @pytest.mark.parametrize(
     "values",
-    [{"num_candidates": 0}, {"alpha": -0.1}, {"alpha": NAN}, {"temperature": 0.0}, {"temperature": NAN}, {"num_steps": 0}],
+    [
+        {"num_candidates": 0},
+        {"alpha": -0.1},
+        {"alpha": NAN},
+        {"temperature": 0.0},
+        {"temperature": NAN},
+        {"num_steps": 0},
+    ],
 )
 def test_scoring_out_of_range_is_refused(values):
     refused(ScoringConfig, **values)

@@ -13,12 +13,13 @@ from PIL import Image
 
 from diffret_core.config import ModelConfig
 from diffret_core.course import environment, rankings, search_box, setup, show, style, thumbnails
-from diffret_core.course.denoising import describe_denoising, leading, relative_heights
+from diffret_core.course.denoising import describe_denoising, headline, leading, relative_heights
 from diffret_core.course.denoising_figure import denoising_figure
 from diffret_core.course.denoising_picture import snapshot_indices
 from diffret_core.course.figures import save_denoising_figure
 from diffret_core.course.setup import Samples
 from diffret_core.datasets import read_collection
+from diffret_core.frames import read_frames
 from diffret_core.galleries import encode_video_files
 from diffret_core.locations import sample_folder
 from diffret_core.retriever import Retriever
@@ -148,41 +149,70 @@ class Tags(HTMLParser):
         return [attributes for tag, attributes in self.found if tag == name]
 
 
-def content_of(data_uri: str) -> bytes:
-    return base64.b64decode(data_uri.split(";base64,")[1])
+def picture_of(data_uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(data_uri.split("data:image/webp;base64,")[1])))
 
 
-def test_thumbnail_carries_the_whole_video(samples):
+def frames_at(picture: Image.Image, num_frames: int) -> tuple[list[Image.Image], int]:
+    """What is shown at each step of the clock, and for how long all of it; WebP joins frames that are alike."""
+    shown, milliseconds, step = [], 0, 1000 // thumbnails.FRAMES_PER_SECOND
+    for index in range(picture.n_frames):
+        picture.seek(index)
+        picture.load()
+        milliseconds += picture.info["duration"]
+        while len(shown) < num_frames and len(shown) * step < milliseconds:
+            shown.append(picture.convert("RGB"))
+    return shown, milliseconds
+
+
+def test_thumbnail_moves_as_the_video_does(samples):
     path = samples.video_path(samples.video_ids[0])
-    (video,) = Tags(thumbnails.playing(path)).named("video")
-    assert content_of(video["src"]) == path.read_bytes()
-    assert {"autoplay", "loop", "muted", "controls"} <= set(video)
+    read = read_frames(path, max_frames=100, frames_per_second=thumbnails.FRAMES_PER_SECOND, image_size=128)
+    shown, _ = frames_at(picture_of(thumbnails.moving_picture(path)), len(read.frames))
+    assert len(shown) == len(read.frames) > 10
+    for picture, expected in zip(shown, read.frames, strict=True):
+        drawn = torch.tensor(list(picture.tobytes()), dtype=torch.float32).reshape(128, 128, 3).permute(2, 0, 1)
+        assert (drawn - expected).abs().mean() < 3  # of 255: lossy, but the same picture
+
+
+def test_thumbnail_holds_its_end_and_starts_over(samples):
+    path = samples.video_path(samples.video_ids[0])
+    read = read_frames(path, max_frames=100, frames_per_second=thumbnails.FRAMES_PER_SECOND, image_size=16)
+    picture = picture_of(thumbnails.moving_picture(path))
+    _, milliseconds = frames_at(picture, len(read.frames))
+    moving = (len(read.frames) - 1) * (1000 // thumbnails.FRAMES_PER_SECOND)
+    assert milliseconds == moving + thumbnails.LAST_FRAME_MILLISECONDS
+    assert picture.info["loop"] == 0  # for ever
+
+
+def test_thumbnail_of_a_long_video_is_in_fast_motion(tmp_path):
+    pictures = [Image.new("RGB", (32, 32), (value, 0, 0)) for value in range(0, 200, 2)]
+    pictures[0].save(tmp_path / "long.gif", save_all=True, append_images=pictures[1:], duration=200)
+    shown, milliseconds = frames_at(picture_of(thumbnails.moving_picture(tmp_path / "long.gif")), 24)
+    assert milliseconds < 24 * 200
+    assert shown[-1].getpixel((64, 64))[0] > 190
+
+
+def test_thumbnail_of_a_single_picture_stands_still(tmp_path):
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "one.gif")
+    assert picture_of(thumbnails.moving_picture(tmp_path / "one.gif")).size == (128, 128)
+
+
+def test_thumbnail_is_small(samples):
+    assert all(len(thumbnails.moving_picture(samples.video_path(video))) < 16_000 for video in samples.video_ids)
 
 
 def test_thumbnail_escapes_its_title(samples):
-    path = samples.video_path(samples.video_ids[0])
-    tags = Tags(thumbnails.playing(path, title='"><script>alert(1)</script>'))
-    assert tags.named("script") == []
-    assert tags.named("img")[0]["alt"] == '"><script>alert(1)</script>'
-
-
-def test_thumbnail_is_a_picture_when_the_file_is_long(samples, monkeypatch):
-    monkeypatch.setattr(thumbnails, "MOST_BYTES", 100)
-    tags = Tags(thumbnails.playing(samples.video_path(samples.video_ids[0])))
+    tags = Tags(thumbnails.thumbnail_html(samples.video_path(samples.video_ids[0]), title='"><script>x</script>'))
     assert [tag for tag, _ in tags.found] == ["img"]
-
-
-def test_thumbnail_is_a_picture_when_browsers_cannot_play_the_file(tmp_path):
-    pictures = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
-    pictures[0].save(tmp_path / "two.gif", save_all=True, append_images=pictures[1:], duration=400)
-    assert [tag for tag, _ in Tags(thumbnails.playing(tmp_path / "two.gif")).found] == ["img"]
+    assert tags.named("img")[0]["alt"] == '"><script>x</script>'
 
 
 def test_still_shows_the_middle_of_the_video(tmp_path):
     colours = ("red", "lime", "blue")
     pictures = [Image.new("RGB", (32, 32), colour) for colour in colours]
     pictures[0].save(tmp_path / "three.gif", save_all=True, append_images=pictures[1:], duration=500)
-    picture = Image.open(io.BytesIO(content_of(thumbnails.still(tmp_path / "three.gif", side=24))))
+    picture = picture_of(thumbnails.still(tmp_path / "three.gif", side=24))
     red, green, blue = picture.convert("RGB").getpixel((12, 12))
     assert picture.size == (24, 24)
     assert green > 200 > max(red, blue)
@@ -193,7 +223,7 @@ def test_still_shows_the_middle_of_the_video(tmp_path):
 
 def test_ranking_shows_the_best_in_order_with_their_captions(samples, found):
     html = rankings.ranking_html(samples, found, num_shown=4)
-    titles = [video["title"] for video in Tags(html).named("video")]
+    titles = [image["title"] for image in Tags(html).named("img")]
     assert titles == [samples.captions[one.video] for one in found.results[:4]]
     for one in found.results[:4]:
         assert f"combined {one.combined_score:.3f}" in html
@@ -225,22 +255,48 @@ def test_three_rankings_tell_the_place_of_the_video_that_was_meant(samples, foun
 # --- the denoising figure --------------------------------------------------------------------------------------------
 
 
-def test_figure_has_every_state_under_its_slider(found):
+def stretched(values: torch.Tensor) -> list[float]:
+    return ((values - values.min()) / (values.max() - values.min())).tolist()
+
+
+def test_figure_has_every_state_and_estimate_under_its_slider(found):
     figure = denoising_figure(found)
     assert [step.label for step in figure.layout.sliders[0].steps] == [str(k) for k in found.levels]
     assert [step.args[0][0] for step in figure.layout.sliders[0].steps] == [frame.name for frame in figure.frames]
-    for frame, k, state in zip(figure.frames, found.levels, found.states, strict=True):
-        bars, cursor = frame.data
-        assert list(bars.y) == pytest.approx(state.tolist(), abs=1e-3)
+    estimates = [*found.estimates, found.states[-1]]
+    for frame, k, state, estimate in zip(figure.frames, found.levels, found.states, estimates, strict=True):
+        bars, diamonds, cursor = frame.data
+        assert list(bars.y) == pytest.approx(stretched(state), abs=1e-3)
+        assert list(diamonds.y) == pytest.approx(stretched(estimate), abs=1e-3)
         assert list(cursor.x) == [k, k]
-        assert frame.traces == (0, len(figure.data) - 1)
+        assert frame.traces == (0, 1, len(figure.data) - 1)
+
+
+def test_figure_keeps_the_kind_of_each_trace_in_every_frame(found):
+    figure = denoising_figure(found)
+    for frame in figure.frames:  # plotly takes a trace without a type for a line
+        assert [trace.type for trace in frame.data] == [figure.data[index].type for index in frame.traces]
+
+
+def test_figure_settles_on_its_estimate(found):
+    bars, diamonds, _ = denoising_figure(found).frames[-1].data
+    assert bars.y == diamonds.y
+
+
+def test_relative_heights_keep_the_order_of_every_level():
+    states = torch.randn(4, 9)
+    heights = relative_heights(states)
+    assert torch.equal(heights.argsort(dim=1), states.argsort(dim=1))
+    assert torch.equal(heights.amin(dim=1), torch.zeros(4))
+    assert torch.equal(heights.amax(dim=1), torch.ones(4))
+    assert torch.equal(relative_heights(torch.full((2, 3), 7.0)), torch.full((2, 3), 0.5))
 
 
 def test_figure_runs_from_noise_on_the_left_to_the_answer_on_the_right(found):
     figure = denoising_figure(found)
     assert figure.layout.xaxis2.range == (found.levels[0], 0)
     assert figure.layout.sliders[0].active == 0
-    assert list(figure.data[0].y) == pytest.approx(found.states[0].tolist(), abs=1e-3)
+    assert list(figure.data[0].y) == pytest.approx(stretched(found.states[0]), abs=1e-3)
 
 
 def test_figure_names_the_candidates_that_end_first():
@@ -257,9 +313,9 @@ def test_figure_names_the_candidates_that_end_first():
 
 def test_figure_draws_one_path_per_candidate(found):
     figure = denoising_figure(found)
-    paths = sorted(tuple(trace.y) for trace in figure.data[1:-1])
-    columns = [tuple(round(value, 3) for value in column) for column in found.states.T.tolist()]
-    assert paths == sorted(columns)
+    paths = sorted(tuple(trace.y) for trace in figure.data[2:-1])
+    heights = relative_heights(torch.cat([found.estimates, found.states[-1:]]))
+    assert paths == sorted(tuple(round(value, 3) for value in column) for column in heights.T.tolist())
 
 
 @pytest.mark.parametrize("num_candidates", [1, 2, 40])
@@ -272,7 +328,12 @@ def test_figure_can_be_drawn_for_any_number_of_candidates(num_candidates):
 
 def test_figure_shows_markup_in_a_sentence_as_text():
     figure = denoising_figure(made_up_search(torch.randn(3, 4), text="<b>bold</b> & more"))
-    assert figure.layout.title.text == "“&lt;b&gt;bold&lt;/b&gt; &amp; more”"
+    assert figure.layout.title.text.startswith("<b>“&lt;b&gt;bold&lt;/b&gt; &amp; more”</b>")
+
+
+def test_headline_is_cut_where_it_would_not_fit():
+    assert headline(made_up_search(torch.zeros(2, 2), text="a star")) == "“a star”"
+    assert len(headline(made_up_search(torch.zeros(2, 2), text="star " * 200))) <= 92
 
 
 def test_figure_carries_a_picture_of_each_candidate(found):
@@ -283,7 +344,9 @@ def test_figure_carries_a_picture_of_each_candidate(found):
 def test_figure_is_described_by_its_numbers():
     states = torch.tensor([[0.0, 1.0, 2.0], [0.25, -0.5, 0.75]])
     said = describe_denoising(made_up_search(states))
-    assert "Candidate 3 ends highest, at 0.75, the others lie between -0.50 and 0.25" in said
+    assert said.startswith("3 candidates")
+    assert "noise level 1 the bars are random numbers (here from 0.00 to 2.00)" in said
+    assert "(from -0.50 to 0.75), in which candidate 3 is the highest" in said
 
 
 def test_places_differ_by_more_than_colour():
@@ -292,7 +355,7 @@ def test_places_differ_by_more_than_colour():
 
 
 def test_snapshots_include_both_ends():
-    assert snapshot_indices(51) == [0, 12, 25, 38, 50]
+    assert snapshot_indices(51) == [0, 25, 45, 48, 50]
     assert snapshot_indices(2) == [0, 1]
 
 
@@ -332,7 +395,7 @@ def test_showing_a_figure_emits_plotly_json_alone_and_then_its_description(sampl
 def test_showing_a_ranking_is_html(samples, found, shown):
     show.ranking(samples, found, num_shown=2)
     show.three_rankings(samples, found, num_shown=2)
-    assert [len(Tags(thing.data).named("video")) for thing, _ in shown] == [2, 6]
+    assert [len(Tags(thing.data).named("img")) for thing, _ in shown] == [2, 6]
 
 
 # --- the search box --------------------------------------------------------------------------------------------------

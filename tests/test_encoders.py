@@ -4,13 +4,13 @@ import math
 import os
 import socket
 
-import diffret_core.torchvision_operators  # noqa: F401, I001 (before open_clip, which imports torchvision)
 import open_clip
 import pytest
 import torch
 from tiny_models import SMALL, WIDE, architecture, ragged_mask, random_tokens
 from torch.nn import functional
 
+import diffret_core.torchvision_operators  # noqa: F401, I001 (before open_clip, which imports torchvision)
 from diffret_core.encoders import (
     TemporalTransformer,
     build_clip,

@@ -1,4 +1,4 @@
-"""tools/environment.py: what is installed when, and what is thrown away. pip itself is left out: it would need a network."""
+"""tools/environment.py: what is installed when, and what is thrown away. pip is left out: it would need a network."""
 
 import importlib.util
 import subprocess

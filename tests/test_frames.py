@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 import diffret_core.torchvision_operators  # noqa: F401 (torchvision does not import beside a CPU torch without it)
+from diffret_core.config import CLIP_MEAN, CLIP_STD
 from diffret_core.frames import (
-    CLIP_MEAN,
-    CLIP_STD,
     check_video_file,
     normalise_frames,
     pad_frames,
@@ -332,7 +331,7 @@ def test_video_with_fewer_pictures_than_it_states_is_refused(tmp_path):
     with av.open(str(path)) as container:
         packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
     for start, size in packets[-10:]:
-        data[start : start + 5] = (size - 4).to_bytes(4, "big") + b"\x0c"  # the whole packet is now H.264 filler
+        data[start : start + 5] = (size - 4).to_bytes(4, "big") + b"\x0a"  # now the H.264 mark "end of sequence"
     path.write_bytes(data)
     with pytest.raises(ValueError, match="holds fewer pictures than it states"):
         read_frames(path, max_frames=12, frames_per_second=15, image_size=16)

@@ -1,10 +1,10 @@
 import torch
 from pytest import fixture, raises
+from tiny_collection import make_collection, tiny_recipe
+from tiny_models import tiny_retriever
 
 from diffret_core.datasets import read_collection
 from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files, read_videos
-from tests.tiny_collection import make_collection, tiny_recipe
-from tests.tiny_models import tiny_retriever
 
 
 @fixture

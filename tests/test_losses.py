@@ -26,7 +26,9 @@ def test_contrastive_loss_matches_numbers_by_hand():
 def test_contrastive_loss_matches_torch_and_is_symmetric():
     similarity = torch.randn(6, 6)
     target = torch.arange(6)
-    expected = (functional.cross_entropy(20 * similarity, target) + functional.cross_entropy(20 * similarity.T, target)) / 2
+    expected = (
+        functional.cross_entropy(20 * similarity, target) + functional.cross_entropy(20 * similarity.T, target)
+    ) / 2
     torch.testing.assert_close(contrastive_loss(similarity, scale(20)), expected)
     torch.testing.assert_close(contrastive_loss(similarity.T, scale(20)), expected)
 
@@ -74,7 +76,7 @@ def test_generation_loss_matches_numbers_by_hand():
     expected = -math.log(math.exp(2) / (math.exp(2) + math.exp(1) + 1))
     assert float(generation_loss(denoise, k, epsilon, ALPHA_BAR)) == pytest.approx(expected, rel=1e-5)
     smaller = -math.log(math.exp(0.2) / (math.exp(0.2) + math.exp(0.1) + 1))
-    assert float(generation_loss(denoise, k, epsilon, ALPHA_BAR, loss_scale=10)) == pytest.approx(smaller, rel=1e-5)
+    assert float(generation_loss(denoise, k, epsilon, ALPHA_BAR, loss_scale=10.0)) == pytest.approx(smaller, rel=1e-5)
 
 
 def test_generation_loss_is_the_divergence_from_the_clean_distribution():
@@ -104,7 +106,9 @@ def test_generation_loss_shows_the_network_the_noised_clean_distribution():
 
 
 def test_generation_loss_of_a_perfect_network_is_zero():
-    assert float(generation_loss(constant_estimate([1.0, 0.0]), torch.tensor([4]), torch.randn(1, 2), ALPHA_BAR)) < 1e-30
+    assert (
+        float(generation_loss(constant_estimate([1.0, 0.0]), torch.tensor([4]), torch.randn(1, 2), ALPHA_BAR)) < 1e-30
+    )
 
 
 def test_generation_loss_refuses_a_level_outside_the_schedule():

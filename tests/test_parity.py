@@ -160,7 +160,9 @@ def test_output_of_another_shape_is_found(folder, whole, change):
 def test_wrong_weight_is_found(folder, whole):
     state = torch.load(whole / "checkpoint.bin", weights_only=True)
     (folder / "checkpoint.bin").unlink()
-    torch.save({**state, "diffusion_model_v.v_proj.weight": state["diffusion_model.v_proj.weight"]}, folder / "checkpoint.bin")
+    torch.save(
+        {**state, "diffusion_model_v.v_proj.weight": state["diffusion_model.v_proj.weight"]}, folder / "checkpoint.bin"
+    )
     expected = {f"v2t_{what}" for what in ("denoised", "trajectory", "sample", "scores")}
     assert failing(folder) - {"v2t_generation_loss"} == expected  # that loss is nearly 0 either way
 

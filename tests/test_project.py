@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -126,3 +127,14 @@ def test_version_and_licence_are_stated_alike():
 def test_jupyterlab_is_started_without_news():
     overrides = json.loads((ROOT / "tools/jupyter_lab_settings/overrides.json").read_text(encoding="utf-8"))
     assert overrides["@jupyterlab/apputils-extension:notification"] == {"fetchNews": "false", "checkForUpdates": False}
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "example.org"])
+def test_tests_reach_no_other_machine(host):
+    with pytest.raises(RuntimeError, match="tests use no network"):
+        socket.create_connection((host, 80), timeout=1)
+
+
+def test_tests_reach_this_machine():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
+        pass

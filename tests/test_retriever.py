@@ -156,7 +156,9 @@ def test_more_steps_than_levels_are_refused():
         list(tiny_retriever(scoring=ScoringConfig(num_steps=7)).denoising_steps(lambda x, k: x, torch.zeros(1, 3)))
 
 
-@pytest.mark.parametrize(("stored", "expected"), [(math.log(1 / 0.07), 1 / 0.07), (math.log(99), 99), (5.0, 100), (50.0, 100)])
+@pytest.mark.parametrize(
+    ("stored", "expected"), [(math.log(1 / 0.07), 1 / 0.07), (math.log(99), 99), (5.0, 100), (50.0, 100)]
+)
 def test_logit_scale_is_capped_at_a_hundred(stored, expected):
     model = tiny_retriever()
     with torch.no_grad():

@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import torch
 from pytest import fixture, mark, raises
+from tiny_collection import make_collection, tiny_recipe
 
 from diffret_core.checkpoints import load_checkpoint
 from diffret_core.datasets import read_collection
 from diffret_core.training.run import train
-from tests.tiny_collection import make_collection, tiny_recipe
 
 
 @fixture(scope="module")

@@ -51,9 +51,7 @@ def diffusers_walk(noise, alpha_bar, *, num_steps, eta, generators):
 def test_ddim_matches_diffusers(kind, num_steps, eta):
     alpha_bar = noise_schedule(40 if kind == "linear" else 20, kind)
     noise = draw_noise(own_generators(3, "start"), 6)
-    levels, expected = diffusers_walk(
-        noise, alpha_bar, num_steps=num_steps, eta=eta, generators=own_generators(3)
-    )
+    levels, expected = diffusers_walk(noise, alpha_bar, num_steps=num_steps, eta=eta, generators=own_generators(3))
     steps = walk(wavy, noise, levels, alpha_bar, eta=eta, generators=own_generators(3))
     states = torch.stack([step.x_k for step in steps])
     assert states.dtype == torch.float32
@@ -82,7 +80,9 @@ def test_oracle_is_returned_exactly_over_any_decreasing_levels(levels, eta):
 
 def test_true_estimate_carries_the_same_noise_down_every_level():
     alpha_bar, x_0, epsilon = noise_schedule(20), torch.eye(4)[:2], torch.randn(2, 4)
-    for step in walk(lambda x_k, k: x_0, add_noise(x_0, torch.tensor([20, 20]), epsilon, alpha_bar), [20, 9, 4, 0], alpha_bar):
+    for step in walk(
+        lambda x_k, k: x_0, add_noise(x_0, torch.tensor([20, 20]), epsilon, alpha_bar), [20, 9, 4, 0], alpha_bar
+    ):
         expected = add_noise(x_0, torch.full((2,), step.k), epsilon, alpha_bar)
         torch.testing.assert_close(step.x_k, expected, rtol=0, atol=2e-6)
 
@@ -90,7 +90,9 @@ def test_true_estimate_carries_the_same_noise_down_every_level():
 def test_full_noise_keeps_the_variance_of_the_forward_process():
     alpha_bar, x_0 = noise_schedule(20), torch.zeros(1, 40_000)
     levels = [20, 15, 10, 5]
-    *_, last = walk(lambda x_k, k: x_0, torch.randn(1, 40_000), levels, alpha_bar, eta=1.0, generators=own_generators(1))
+    *_, last = walk(
+        lambda x_k, k: x_0, torch.randn(1, 40_000), levels, alpha_bar, eta=1.0, generators=own_generators(1)
+    )
     assert float(last.x_k.var()) == pytest.approx(1 - float(alpha_bar[5]), rel=0.05)
 
 

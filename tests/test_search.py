@@ -104,11 +104,6 @@ def test_empty_gallery_is_refused(model, videos):
         search(model, VideoFeatures(*(part[:0] for part in videos)), [], TEXT)
 
 
-def test_features_of_another_size_are_refused(model):
-    with pytest.raises(ValueError):
-        search(model, random_features(1, 5, dim=32)[1], IDS, TEXT)
-
-
 def test_features_that_are_not_finite_are_refused(model, videos):
     frames = videos.frames.clone()
     frames[2, 0, 0] = float("nan")

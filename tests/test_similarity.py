@@ -118,9 +118,7 @@ def test_similarity_does_not_depend_on_the_amount_of_padding():
 def test_similarity_follows_the_order_of_texts_and_videos():
     texts, videos = random_features(3, 4, dim=8)
     t, v = torch.tensor([2, 0, 1]), torch.tensor([3, 1, 0, 2])
-    moved = compare(
-        interaction(), TextFeatures(*(one[t] for one in texts)), VideoFeatures(*(one[v] for one in videos))
-    )
+    moved = compare(interaction(), TextFeatures(*(one[t] for one in texts)), VideoFeatures(*(one[v] for one in videos)))
     torch.testing.assert_close(moved, compare(interaction(), texts, videos)[t][:, v])
 
 

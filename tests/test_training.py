@@ -176,7 +176,9 @@ def test_first_stage_resumes_exactly(tmp_path):
     losses = [next(steps).loss for _ in range(3)]
     write_tensors(tmp_path / "state", interrupted.state(), metadata={})
     resumed_model = tiny_retriever(seed=9)
-    resumed_model.load_state_dict({**resumed_model.state_dict(), **{n: v for n, v in whole.state_dict().items() if "denoiser" in n}})
+    resumed_model.load_state_dict(
+        {**resumed_model.state_dict(), **{n: v for n, v in whole.state_dict().items() if "denoiser" in n}}
+    )
     resumed = first_stage(resumed_model, 6)
     resumed.restore(read_tensors(tmp_path / "state")[0])
     assert resumed.num_done == 3

@@ -4,9 +4,10 @@ import csv
 import json
 from dataclasses import replace
 
+from tiny_models import architecture, tiny_config
+
 from diffret_core.config import ContrastiveConfig, GenerationConfig, Recipe, ScoringConfig
 from diffret_core.locations import sample_folder
-from tests.tiny_models import architecture, tiny_config
 
 NUM_VIDEOS = {"train": 8, "validate": 4, "test": 4}
 

@@ -1,11 +1,11 @@
-"""Rankings as HTML: thumbnails that play, with place, caption and scores."""
+"""Rankings as HTML: moving thumbnails, with place, caption and scores."""
 
 from collections.abc import Callable, Sequence
 from html import escape
 
 from diffret_core.course.setup import Samples
 from diffret_core.course.style import COMBINED, GENERATED, SIMILARITY
-from diffret_core.course.thumbnails import playing
+from diffret_core.course.thumbnails import thumbnail_html
 from diffret_core.search import Search, SearchResult
 
 SCORES: dict[str, tuple[str, Callable[[SearchResult], float]]] = {
@@ -65,7 +65,7 @@ def _card(samples: Samples, one: SearchResult, place: int, scores: str, *, is_me
     caption = samples.captions[one.video]
     mark = f'<b style="color:{COMBINED}">&#9733; meant</b>' if is_meant else ""
     return (
-        f'<div style="{_CARD}">{playing(samples.video_path(one.video), title=caption)}'
+        f'<div style="{_CARD}">{thumbnail_html(samples.video_path(one.video), title=caption)}'
         f"<div><b>{place}.</b> {mark}</div><div>{escape(caption)}</div>"
         f'<div style="opacity:0.75">{scores}</div></div>'
     )

@@ -72,7 +72,8 @@ def report(model: Retriever, collection: Collection) -> str:
         f"videos   {counts['test']:,} to search (test split); {counts['train']:,} for training and "
         f"{counts['validation']:,} for validation, not needed here",
         f"model    {num_parameters / 1e6:.1f} million parameters on {model.device.type}, trained on sample videos only",
-        f"search   {config.scoring.num_candidates} candidates, noise levels {config.num_noise_levels} down to 0",
+        f"search   {config.scoring.num_candidates} candidates, noise levels {config.num_noise_levels} down to 0, "
+        f"alpha {config.scoring.alpha:g}",
     )
     return "\n".join(lines)
 

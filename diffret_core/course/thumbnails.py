@@ -1,50 +1,57 @@
-"""Videos as pieces of HTML that carry their own data: they need no file, no server and no kernel."""
+"""Videos as small pictures that carry their own data: they need no file, no server, no kernel and no codec.
+
+They are WebP pictures and not mp4 files in a video tag: a picture moves in every page that shows pictures, also in a
+notebook that nobody trusts and on GitHub; JupyterLab stops a video that it loads with a notebook.
+"""
 
 import base64
 import functools
 import io
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from diffret_core.frames import read_frames
 
-PLAYABLE: dict[str, str] = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
-"""Endings of files that browsers play -> their media type."""
+SIDE = 128
+FRAMES_PER_SECOND = 6
+MOST_FRAMES = 24
+"""A longer video is shown in fast motion: this many of its frames."""
 
-MOST_BYTES = 150_000
-"""Longer files are shown as a picture: a notebook has a size."""
+LAST_FRAME_MILLISECONDS = 800
+"""The end is held, so that left and right, before and after can be told in a picture that starts over and over."""
 
 
-def playing(path: Path, *, side: int = 128, title: str = "") -> str:
-    """Show a video that plays by itself, silently, over and over; where it cannot play, a picture of its middle.
-
-    JupyterLab's sanitizer leaves these tags and attributes alone, so it plays in a notebook that nobody trusts.
+def thumbnail_html(path: Path, *, title: str = "") -> str:
+    """Show a video as a moving picture.
 
     Args:
         path: The video file.
-        side: Width and height on the page, in pixels.
-        title: What is said of it when the pointer rests on it.
+        title: What is said of it when the pointer rests on it, and to those who do not see it.
 
     Returns:
         HTML.
     """
-    picture = still(path)
     words = escape(title, quote=True)
-    image = f'<img src="{picture}" width="{side}" height="{side}" alt="{words}">'
-    media_type = PLAYABLE.get(path.suffix.lower())
-    if media_type is None or path.stat().st_size > MOST_BYTES:
-        return image
-    source = _data_uri(media_type, path.read_bytes())
-    return (
-        f'<video src="{source}" poster="{picture}" width="{side}" height="{side}" title="{words}" '
-        f"autoplay loop muted controls>{image}</video>"
-    )
+    return f'<img src="{moving_picture(path)}" width="{SIDE}" height="{SIDE}" alt="{words}" title="{words}">'
+
+
+@functools.lru_cache(maxsize=1024)
+def moving_picture(path: Path) -> str:
+    """Turn a video into a moving picture.
+
+    Returns:
+        A data URI with an animated WebP picture, SIDE pixels wide and high.
+    """
+    pictures = _pictures(path, MOST_FRAMES, FRAMES_PER_SECOND, SIDE)
+    durations = [1000 // FRAMES_PER_SECOND] * (len(pictures) - 1) + [LAST_FRAME_MILLISECONDS]
+    return _data_uri(pictures[0], save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=60)
 
 
 @functools.lru_cache(maxsize=4096)
-def still(path: Path, *, side: int = 128) -> str:
+def still(path: Path, *, side: int) -> str:
     """Take the middle of a video as a small picture.
 
     Args:
@@ -54,12 +61,16 @@ def still(path: Path, *, side: int = 128) -> str:
     Returns:
         A data URI with a WebP picture.
     """
-    frames = read_frames(path, max_frames=3, frames_per_second=2, image_size=side).frames
-    picture = Image.fromarray(frames[len(frames) // 2].permute(1, 2, 0).numpy())
+    pictures = _pictures(path, 3, 2, side)
+    return _data_uri(pictures[len(pictures) // 2], quality=70)
+
+
+def _pictures(path: Path, max_frames: int, frames_per_second: int, side: int) -> list[Image.Image]:
+    read = read_frames(path, max_frames=max_frames, frames_per_second=frames_per_second, image_size=side)
+    return [Image.fromarray(frame.permute(1, 2, 0).numpy()) for frame in read.frames]
+
+
+def _data_uri(picture: Image.Image, **options: Any) -> str:
     file = io.BytesIO()
-    picture.save(file, "WEBP", quality=70)
-    return _data_uri("image/webp", file.getvalue())
-
-
-def _data_uri(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+    picture.save(file, "WEBP", **options)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,16 +1,30 @@
 """The temporal transformer: frames learn what comes before and after them; SPEC section 4."""
 
-import functools
-
 import torch
 from jaxtyping import Bool, Float
 from open_clip import CLIP
-from open_clip.transformer import LayerNorm, QuickGELU, Transformer
+from open_clip.transformer import QuickGELU, Transformer
 from torch import Tensor, nn
 
 from diffret_core.encoders.towers import additive_mask
 
 HEAD_WIDTH = 64
+EPSILON = 1e-12  # of the layer norms, in this transformer only
+
+
+class LayerNorm(nn.Module):
+    """Layer norm written out, as the released model computes it: a fused kernel rounds the variance differently."""
+
+    def __init__(self, dim: int) -> None:
+        """Start as a plain normalisation of features of size `dim`."""
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(dim)), nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """Normalise each row, then scale and shift it."""
+        centred = x - x.mean(dim=-1, keepdim=True)
+        variance = centred.square().mean(dim=-1, keepdim=True)
+        return self.weight * (centred / (variance + EPSILON).sqrt()) + self.bias
 
 
 class TemporalTransformer(nn.Module):
@@ -25,15 +39,15 @@ class TemporalTransformer(nn.Module):
         """Make the blocks with random weights.
 
         Args:
-            dim: D, a multiple of 64: heads are 64 wide.
+            dim: D, as a rule a multiple of 64, the width of a head.
             num_layers: Number of blocks.
             num_positions: Most frames a video can have.
         """
         super().__init__()
-        if dim % HEAD_WIDTH:
-            raise ValueError(f"dim is {dim}; the temporal transformer's heads are {HEAD_WIDTH} wide: use a multiple")
-        norm = functools.partial(LayerNorm, eps=1e-12)
-        self.transformer = Transformer(dim, num_layers, dim // HEAD_WIDTH, act_layer=QuickGELU, norm_layer=norm)
+        num_heads = dim // HEAD_WIDTH
+        if num_heads == 0 or dim % num_heads:
+            raise ValueError(f"dim is {dim}; it must split into heads of about {HEAD_WIDTH}: use a multiple of that")
+        self.transformer = Transformer(dim, num_layers, num_heads, act_layer=QuickGELU, norm_layer=LayerNorm)
         self.positions = nn.Parameter(0.01 * torch.randn(num_positions, dim))
 
     def forward(self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V F D"]:

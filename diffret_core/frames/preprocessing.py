@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+from diffret_core.config import CLIP_MEAN, CLIP_STD
+
 LARGEST_ASPECT_RATIO = 100  # beyond it the resized picture alone would take gigabytes
 
 

@@ -1,8 +1,9 @@
 """The recipe of the sample collection's model: everything at the smallest size that still learns."""
 
-from diffret_core.config import ContrastiveConfig, GenerationConfig, ModelConfig, Recipe
+from diffret_core.config import ContrastiveConfig, GenerationConfig, ModelConfig, Recipe, ScoringConfig
 
 DIM = 128
+LOSS_SCALE = 20.0  # softmax(20 * x_0) is what stage 2 fits, so it is also how a sample is read as probabilities
 
 
 def tiny(*, seed: int = 0) -> Recipe:
@@ -27,6 +28,7 @@ def tiny(*, seed: int = 0) -> Recipe:
         num_frame_positions=32,
         image_mean=(0.5, 0.5, 0.5),
         image_std=(0.5, 0.5, 0.5),
+        scoring=ScoringConfig(temperature=LOSS_SCALE),
     )
     return Recipe(
         name="tiny",
@@ -42,10 +44,10 @@ def tiny(*, seed: int = 0) -> Recipe:
         ),
         generation=GenerationConfig(
             first_video=2600,
-            num_steps=2000,
-            negative_pool=64,
+            num_steps=3000,
+            negative_pool=128,
             learning_rate=5e-4,
-            loss_scale=20.0,
+            loss_scale=LOSS_SCALE,
         ),
         seed=seed,
         stored_precision="float16",

@@ -99,7 +99,8 @@ def scale_to_features(model: Retriever, texts: TextFeatures, videos: VideoFeatur
         network.query.weight /= query_size * model.config.dim**0.25
         network.key.weight /= candidate_size * model.config.dim**0.25
         network.value.weight /= candidate_size
-        network.decoder[0].weight[:, model.config.dim :] /= candidate_size
+        first, *_ = network.decoder.parameters()  # [2D, 2D]: the first half reads the context, the second the candidate
+        first[:, model.config.dim :] /= candidate_size
 
 
 def _captions_by_video(video_of_text: Int[Tensor, " T"]) -> Int[Tensor, "V C"]:

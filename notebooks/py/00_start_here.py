@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 00 · What does it do?
 #
-# **Goal.** You describe a short video in a sentence; a model finds it among 300, and you watch its ranking come out of pure noise.
+# **Goal.** You describe a short video in a sentence; a model finds it among 300, and you watch its ranking come out
+# of pure noise.
 #
 # | | |
 # |---|---|
@@ -41,7 +42,8 @@ found = search(samples.model, samples.videos, samples.video_ids, "a red circle m
 show.ranking(samples, found)
 
 # %% [markdown]
-# Under each video stands a caption that a person might have written for it. **The model never saw these captions**: it ranks by what it sees.
+# Under each video stands a caption that a person might have written for it. **The model never saw these captions**:
+# it ranks by what it sees.
 #
 # And it gives three scores. The last one, *combined*, orders the row. Where do they come from?
 
@@ -51,8 +53,8 @@ show.ranking(samples, found)
 # | score | who gives it | how |
 # |---|---|---|
 # | **similarity** | two encoders | turns words and frames into vectors and compares them; each video on its own |
-# | **generated** | a diffusion model | looks at the 32 most similar videos *together* and generates a probability for each |
-# | **combined** | both | similarity plus a share of the generated probability |
+# | **generated** | a diffusion model | looks at the 32 most similar videos *together*, gives each a probability |
+# | **combined** | both | similarity + α · generated; α was chosen on other videos |
 #
 # The next sentence was written for one video of the collection, so we know what was meant.
 
@@ -62,14 +64,17 @@ found = search(samples.model, samples.videos, samples.video_ids, caption)
 show.three_rankings(samples, found, meant=meant)
 
 # %% [markdown]
-# The star marks the video that was meant. The rows differ: the two opinions are not the same opinion. Which one is right more often is a question for all 300 sentences, not for one: notebook 09 counts.
+# The star marks the video that was meant. The rows differ: the two opinions are not the same opinion. Which one is
+# right more often is a question for all 300 sentences, not for one: notebook 09 counts.
 #
-# One rule to remember: the generator only sees the 32 candidates. **A video that similarity leaves out, it can never bring back.**
+# One rule to remember: the generator only sees the 32 candidates. **A video that similarity leaves out, it can never
+# bring back.**
 
 # %% [markdown]
 # ## From noise to an answer
 #
-# How does one *generate* a ranking? Give each candidate a random number. Ask a network what the true answer behind these numbers might be, move a small step towards its guess, and ask again. After 50 steps the randomness is gone.
+# How does one *generate* a ranking? Give each candidate a random number. Ask a network what the true answer behind
+# these numbers might be, move a small step towards its guess, and ask again. After 50 steps the randomness is gone.
 #
 # Move the slider from left to right, or press play.
 
@@ -77,12 +82,15 @@ show.three_rankings(samples, found, meant=meant)
 show.denoising(samples, found)
 
 # %% [markdown]
-# **What to see.** At the left end the bars mean nothing. The diamonds, the network's guess, are there from the start, and they change as it looks again. In the last few steps the bars settle on them: the noise is gone, the answer is left.
+# **What to see.** At the left end the bars mean nothing. The diamonds, the network's guess, are there from the start,
+# and they change as it looks again. In the last few steps the bars settle on them: the noise is gone, the answer is
+# left.
 
 # %% [markdown]
 # ## Does the answer depend on the noise?
 #
-# The walk begins with random numbers; another seed gives others. If the ranking is worth anything, it should come out alike.
+# The walk begins with random numbers; another seed gives others. If the ranking is worth anything, it should come out
+# alike.
 
 # %%
 for seed in range(5):
@@ -98,7 +106,9 @@ for seed in range(5):
 # %% [markdown]
 # ## Now you
 #
-# Type a sentence and press Enter. Shapes: circle, square, triangle, star, heart, diamond, cross, ring, moon. Colours: red, orange, yellow, green, blue, purple, pink, black, white. They move, spin, bounce, grow, shrink, circle or rest, on a background of one colour.
+# Type a sentence and press Enter. Shapes: circle, square, triangle, star, heart, diamond, cross, ring, moon. Colours:
+# red, orange, yellow, green, blue, purple, pink, black, white. They move, spin, bounce, grow, shrink, circle or rest,
+# on a background of one colour.
 
 # %%
 examples = [
@@ -120,9 +130,12 @@ for text in ("a red circle moves left", "a red circle moves right", "a dog runs 
     print(f"{text:28} similarity {best.similarity:.2f}   {samples.captions[best.video]}")
 
 # %% [markdown]
-# - It is good at **colours**, fair at shapes, and unsure about **motion**, which it must piece together from a few small frames.
-# - It **cannot say no**. A dog on a beach gets a ranking too. Its scores are lower; how to use that is the subject of notebook 10.
-# - All numbers here come from the sample collection, not from a benchmark. With CLIP ViT-B/32 instead of these weights, the same code is the paper's model (notebook 12).
+# - It is good at **colours**, fair at shapes, and unsure about **motion**, which it must piece together from a few
+#   small frames.
+# - It **cannot say no**. A dog on a beach gets a ranking too. Its scores are lower; how to use that is the subject of
+#   notebook 10.
+# - All numbers here come from the sample collection, not from a benchmark. With CLIP ViT-B/32 instead of these
+#   weights, the same code is the paper's model (notebook 12).
 
 # %% [markdown]
 # ## The course
@@ -150,4 +163,5 @@ for text in ("a red circle moves left", "a red circle moves right", "a dog runs 
 # - DiffusionRet adds a second score: it *generates* a distribution over the best candidates, from noise, step by step.
 # - It re-ranks what similarity proposes; it cannot find what similarity lost.
 #
-# **Next.** Until notebook 01 is there: open a terminal (File → New → Terminal) and type `diffret search "a green heart spins"`, or read the code from the top: `diffret_core/search.py` is one page.
+# **Next.** Until notebook 01 is there: open a terminal (File → New → Terminal) and type `diffret search "a green
+# heart spins"`, or read the code from the top: `diffret_core/search.py` is one page.
