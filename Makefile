@@ -31,7 +31,7 @@ check:  ## lint, formatting, docstrings and types
 
 notebooks:  ## make the executed notebooks from notebooks/py/
 	@$(call environment,test)
-	@.venv/bin/python tools/notebooks.py $(NOTEBOOKS)
+	@.venv/bin/python tools/make_notebooks.py $(NOTEBOOKS)
 
 clean:  ## remove .venv and everything that tools have cached
 	@rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -16,6 +16,7 @@ from diffret_core.tensor_files import read_json, read_tensors, write_json, write
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 _TOKEN_TABLE = "clip.token_embedding.weight"
+_TABLE_SIZE = "token_table_rows"
 _ROWS, _ROW_INDEX = f"{_TOKEN_TABLE}.rows", f"{_TOKEN_TABLE}.row_index"
 
 
@@ -40,7 +41,7 @@ def save_checkpoint(
     table = weights.pop(_TOKEN_TABLE)
     row_index = table.any(dim=1).nonzero().squeeze(1)
     weights |= {_ROWS: table[row_index], _ROW_INDEX: row_index}
-    write_tensors(Path(folder) / WEIGHTS_FILE, weights, metadata={"format": "diffret"})
+    write_tensors(Path(folder) / WEIGHTS_FILE, weights, metadata={_TABLE_SIZE: str(len(table))})
     write_json(Path(folder) / CONFIG_FILE, {"model": to_json(model.config), "about": dict(about or {})})
 
 
@@ -61,9 +62,9 @@ def load_checkpoint(folder: Path | str, *, device: torch.device | str = "cpu") -
     if not isinstance(description, dict) or "model" not in description:
         raise ValueError(f"{config_path}: not a checkpoint's configuration; it has no entry 'model'")
     config = model_config_from_json(description["model"])
-    stored, _ = read_tensors(weights_path)
+    stored, metadata = read_tensors(weights_path)
     weights = {name: value.float() for name, value in stored.items() if name not in (_ROWS, _ROW_INDEX)}
-    weights[_TOKEN_TABLE] = _whole_token_table(stored, config, weights_path)
+    weights[_TOKEN_TABLE] = _whole_token_table(stored, int(metadata.get(_TABLE_SIZE, 0)), weights_path)
     return _fill(Retriever(config), weights, weights_path).eval().to(device)
 
 
@@ -109,16 +110,12 @@ def video_encoder_fingerprint(model: Retriever) -> str:
     return digest.hexdigest()
 
 
-def _whole_token_table(stored: Mapping[str, Tensor], config: ModelConfig, path: Path) -> Tensor:
+def _whole_token_table(stored: Mapping[str, Tensor], num_rows: int, path: Path) -> Tensor:
+    """Put the stored rows back among the rows of zeros."""
     if _ROWS not in stored or _ROW_INDEX not in stored:
         raise ValueError(f"{path}: not one of our checkpoints; it has no tensor {_ROWS}")
-    text = config.clip["text_cfg"]
-    table = torch.zeros(text.get("vocab_size", 49408), text.get("width", 512))
-    try:
-        table[stored[_ROW_INDEX]] = stored[_ROWS].float()
-    except (IndexError, RuntimeError):
-        raise ValueError(f"{path}: its token table does not fit its {CONFIG_FILE}: weights of another model") from None
-    return table
+    rows = stored[_ROWS].float()
+    return torch.zeros(num_rows, rows.shape[1]).index_copy(0, stored[_ROW_INDEX], rows)
 
 
 def _fill(model: Retriever, weights: Mapping[str, Tensor], path: Path | str) -> Retriever:

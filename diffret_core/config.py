@@ -132,6 +132,9 @@ class ContrastiveConfig:
         _at_least("batch_size", self.batch_size, 2)
         _above_zero("clip_learning_rate", self.clip_learning_rate)
         _above_zero("new_learning_rate", self.new_learning_rate)
+        _at_least("weight_decay", self.weight_decay, 0.0)
+        _fraction("warmup_fraction", self.warmup_fraction)
+        _above_zero("max_gradient_norm", self.max_gradient_norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,11 +165,15 @@ class GenerationConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        _at_least("first_video", self.first_video, 0)
         _at_least("num_steps", self.num_steps, 1)
+        _at_least("batch_size", self.batch_size, 1)
         _at_least("num_candidates", self.num_candidates, 2)
         _at_least("negative_pool", self.negative_pool, self.num_candidates - 1)
         _above_zero("learning_rate", self.learning_rate)
         _above_zero("loss_scale", self.loss_scale)
+        _fraction("warmup_fraction", self.warmup_fraction)
+        _above_zero("max_gradient_norm", self.max_gradient_norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +230,11 @@ def _at_least(name: str, value: int | float, least: int | float) -> None:
 def _above_zero(name: str, value: int | float) -> None:
     if not value > 0:
         raise ValueError(f"{name} is {value}; it must be above 0")
+
+
+def _fraction(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}; it must be within 0 to 1")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -91,13 +91,16 @@ def direction_ranks(
             "combined".
         video_of_text: Which video each text describes.
         scoring: Weight and temperature of the combined score.
+
+    Raises:
+        ValueError: If there is no such method.
     """
     similarity, generated = scores[direction]
     if method == "similarity":
         score = similarity
     elif method == "generator":
         score = generator_scores(similarity, generated.candidates, generated.sample)
-    else:
+    elif method == "combined":
         score = combined_scores(
             similarity,
             generated.candidates,
@@ -105,6 +108,8 @@ def direction_ranks(
             alpha=scoring.alpha,
             temperature=scoring.temperature,
         )
+    else:
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     if direction == "text_to_video":
         return target_ranks(score, video_of_text)
     return target_ranks(best_in_group(score.T, video_of_text), torch.arange(score.shape[0], device=score.device))

@@ -63,6 +63,8 @@ def compare_with_released(folder: Path | str) -> list[Comparison]:
     """
     folder = Path(folder)
     config = read_json(folder / "config.json")
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder / 'config.json'}: holds {type(config).__name__}, expected names and values")
     inputs, outputs = _read(folder / "inputs.safetensors"), _read(folder / "outputs.safetensors")
     try:
         model = load_released_checkpoint(
@@ -179,12 +181,11 @@ def _alpha_bar(name: str) -> Tensor:
 
 
 def _compare(name: str, computed: Tensor, reference: Tensor) -> Comparison:
+    if computed.shape != reference.shape or not (computed.isfinite().all() and reference.isfinite().all()):
+        return Comparison(name, torch.inf, TOLERANCE)
     scale = max(1.0, float(reference.abs().max()))
     tolerance = TOLERANCE * scale if reference.is_floating_point() else 0.0
-    if computed.shape != reference.shape:
-        return Comparison(name, torch.inf, tolerance)
-    largest = float((computed.double() - reference.double()).abs().max())
-    return Comparison(name, largest if largest == largest else torch.inf, tolerance)
+    return Comparison(name, float((computed.double() - reference.double()).abs().max()), tolerance)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

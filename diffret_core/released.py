@@ -1,7 +1,5 @@
 """The released model's state dict, translated: its key names, and the architecture that its tensors imply."""
 
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +43,12 @@ def read_released(path: Path | str) -> dict[str, Tensor]:
         raise FileNotFoundError(f"{path}: there is no such file; give the path of a released checkpoint (.bin)")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path}: damaged, or more than plain tensors ({first_line}); fetch it again") from None
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+    except Exception as error:  # torch's reader raises whatever a damaged byte runs into
+        kind = type(error).__name__  # torch's own words fill a screen
+        raise ValueError(f"{path}: damaged, or more than plain tensors ({kind}); fetch it again") from None
+    if not isinstance(found, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
+    ):
         raise ValueError(f"{path}: not a state dict, which is one flat dictionary of tensors")
     kept = {name: value for name, value in found.items() if not name.endswith(".pe") and name not in _NOT_WEIGHTS}
     return {name: value.float() for name, value in kept.items()}
@@ -88,6 +88,10 @@ def infer_architecture(released: dict[str, Tensor]) -> dict[str, Any]:
         num_positions = len(released["frame_position_embeddings.weight"])
     except KeyError as error:
         raise ValueError(f"not a released DiffusionRet checkpoint with a ViT: it has no tensor {error}") from None
+    except (IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"not a released DiffusionRet checkpoint: a tensor has another number of axes ({error})"
+        ) from None
     num_temporal_layers = _num_layers(released, "transformerClip.resblocks.")
     return {"clip": clip, "num_temporal_layers": num_temporal_layers, "num_frame_positions": num_positions}
 

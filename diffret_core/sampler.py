@@ -80,14 +80,14 @@ def ddim_steps(
         One DenoisingStep per step.
 
     Raises:
-        ValueError: If the levels do not decrease within 0..K, or eta is negative or lacks generators.
+        ValueError: If the levels do not decrease within 0..K, or eta is outside 0..1 or lacks generators.
     """
     if any(k <= k_next for k, k_next in zip(levels, levels[1:], strict=False)):
         raise ValueError(f"levels must decrease, got {list(levels)}")
     if len(levels) < 2 or levels[-1] < 0 or levels[0] >= len(alpha_bar):
         raise ValueError(f"levels must be at least two, within 0..{len(alpha_bar) - 1}, got {list(levels)}")
-    if eta < 0 or (eta > 0 and generators is None):
-        raise ValueError(f"eta is {eta}; it must be 0, or above 0 with one generator per query")
+    if not 0 <= eta <= 1 or (eta > 0 and generators is None):
+        raise ValueError(f"eta is {eta}; it must be 0, or at most 1 with one generator per query")
     for k, k_next in zip(levels, levels[1:], strict=False):
         level = torch.full((len(x_k),), k, device=x_k.device)
         x_0_hat = denoise(x_k, level).clamp(-1, 1)

@@ -56,7 +56,12 @@ class TokenInteraction(nn.Module):
 
         Returns:
             S, each entry within -1..1.
+
+        Raises:
+            ValueError: If there is no text or no video, or one of them has nothing real in it.
         """
+        if not len(words) or not len(frames):
+            raise ValueError(f"there are {len(words)} texts and {len(frames)} videos; give at least one of each")
         if self.mode == "default":  # columns that are padding everywhere change nothing here, and cost time
             words, word_mask = words[:, word_mask.any(dim=0)], word_mask[:, word_mask.any(dim=0)]
         word_weight = masked_softmax(self.word_score(words).squeeze(-1), word_mask)

@@ -10,6 +10,8 @@ from jaxtyping import install_import_hook
 # Before any test imports the package: every function whose signature states shapes is checked when called.
 install_import_hook("diffret_core", "beartype.beartype")
 
+import diffret_core.torchvision_operators  # noqa: E402, F401 (before any test imports open_clip or torchvision itself)
+
 # Programs that tests start are not reached by the block below; this keeps the hub's client from trying.
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
 

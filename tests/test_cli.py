@@ -138,6 +138,31 @@ def test_search_names_a_damaged_video(model_folder, tmp_path, capsys):
     assert victim.name in only_line(capsys.readouterr().err)
 
 
+def test_search_says_in_one_line_that_features_cannot_be_kept_and_answers(model_folder, tmp_path, capsys):
+    data = make_collection(tmp_path / "data")
+    (data / "features").write_text("a file where a folder should be")
+    assert main(["search", "a star", "--json", "--data", str(data), "--model", str(model_folder)]) == 0
+    said = capsys.readouterr()
+    assert "features" in only_line(said.err)
+    assert len(json.loads(said.out)["results"]) == 4
+
+
+def test_search_rebuilds_damaged_features_and_says_so(model_folder, tmp_path, capsys):
+    data = make_collection(tmp_path / "data")
+    command = ["search", "a star", "--json", "--data", str(data), "--model", str(model_folder)]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    (file,) = (data / "features").glob("*.safetensors")
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert file.name in only_line(said.err)
+    assert said.out == first
+    assert file.read_bytes() != bytes(content)
+
+
 def test_help_needs_no_torch():
     code = "import sys; from diffret_core.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "assert not {'torch', 'open_clip', 'decord', 'numpy'} & set(sys.modules), 'a heavy import'"

@@ -302,13 +302,11 @@ def test_figure_runs_from_noise_on_the_left_to_the_answer_on_the_right(found):
 def test_figure_names_the_candidates_that_end_first():
     states = torch.tensor([[9.0, 0, 0, 0, 0], [0.1, 0.5, -1.0, 0.9, 0.3]])
     assert leading(made_up_search(states)) == [3, 1, 4]
-    assert list(denoising_figure(made_up_search(states)).data[0].text) == [
-        "",
-        "<b>2nd</b>",
-        "",
-        "<b>1st</b>",
-        "<b>3rd</b>",
-    ]
+    figure = denoising_figure(made_up_search(states))
+    above_bars = {note.x: note.text for note in figure.layout.annotations if note.xref == "x"}
+    assert above_bars == {4: "<b>1st</b>", 2: "<b>2nd</b>", 5: "<b>3rd</b>"}
+    assert [figure.data[0].marker.color[column] for column in (3, 1, 4)] == [place.colour for place in style.PLACES]
+    assert [line.line.dash for line in figure.data[-4:-1]] == [place.dash for place in style.PLACES[::-1]]
 
 
 def test_figure_draws_one_path_per_candidate(found):

@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-import diffret_core.torchvision_operators  # noqa: F401 (torchvision does not import beside a CPU torch without it)
 from diffret_core.config import CLIP_MEAN, CLIP_STD
 from diffret_core.frames import (
     check_video_file,

@@ -58,6 +58,7 @@ def test_run_resumes_where_it_was_interrupted(finished, collection, tmp_path, st
     steps = []
     train(tiny_recipe(), collection, tmp_path, listen=lambda what, done, *_: steps.append((what, done)))
     assert (stage, step) not in steps
+    assert ("reading training videos" in dict(steps)) == (stage == "stage 1")  # a finished stage is not begun again
     expected = weights(finished[0])
     assert all(torch.equal(value, expected[name]) for name, value in weights(tmp_path).items())
 

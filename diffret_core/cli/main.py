@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 import sys
+import warnings
 
 COMMANDS = ("search", "evaluate", "train", "samples", "parity")
 
@@ -19,6 +20,18 @@ def main(argv: list[str] | None = None) -> int:
         Ctrl-C. With DIFFRET_DEBUG=1 a mistake shows its traceback.
     """
     arguments = _parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: _warn(f"diffret {arguments.command}: {message}")
+        return _run(arguments)
+
+
+def _warn(line: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)  # above a progress bar, not in it
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:

@@ -23,7 +23,8 @@ class Bars:
         if self._bar is None or what != self._what:
             self._close()
             self._what = what
-            self._bar = tqdm(total=total, desc=what, file=sys.stderr, dynamic_ncols=True, initial=done - 1)
+            seconds = 0.2 if sys.stderr.isatty() else 30.0  # between updates: a log file wants few
+            self._bar = tqdm(total=total, desc=what, dynamic_ncols=True, initial=done - 1, mininterval=seconds)
         if loss is not None:
             self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self._bar.update(done - self._bar.n)

@@ -6,14 +6,10 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 from torch import Tensor
 
-from diffret_core.course.denoising import KEY, guesses, headline, leading, relative_heights
-from diffret_core.course.style import FAINT, FONT, INK, PAPER, PLACES, QUIET
+from diffret_core.course.denoising import guesses, leading, relative_heights
+from diffret_core.course.denoising_layout import HEIGHTS, as_plain_text, denoising_layout, thumbnail_image
+from diffret_core.course.style import FAINT, INK, PAPER, PLACES, QUIET
 from diffret_core.search import Search
-
-HEIGHT = 600
-HEIGHTS = (-0.06, 1.18)  # with room for a label on the highest bar
-_BARS, _THUMBNAILS, _PATHS = (0.60, 1.0), 0.545, (0.13, 0.43)  # parts of the height, from the bottom
-_MARGIN = {"l": 64, "r": 60, "t": 64, "b": 30}
 
 
 def denoising_figure(
@@ -34,33 +30,27 @@ def denoising_figure(
         The figure; a sentence that describes it is `describe_denoising`.
     """
     leaders, heights, marks = leading(found), relative_heights(found.states), relative_heights(guesses(found))
-    names = [_plain((captions or {}).get(video, video)) for video in found.candidates]
+    names = [as_plain_text((captions or {}).get(video, video)) for video in found.candidates]
     paths = _paths(found.levels, marks, leaders, names)
     figure = go.Figure(
         data=[_bars(heights[0], leaders, names), _diamonds(marks[0]), *paths, _cursor(found.levels[0])],
-        layout=_layout(found, marks[-1], leaders),
+        layout=denoising_layout(found, marks[-1], leaders),
     )
     figure.frames = _frames(found.levels, heights, marks, cursor=len(figure.data) - 1)
     for column, video in enumerate(found.candidates):
         if video in (pictures or {}):
-            figure.add_layout_image(_thumbnail((pictures or {})[video], column))
+            figure.add_layout_image(thumbnail_image((pictures or {})[video], column))
     return figure
 
 
 def _bars(heights: Float[Tensor, " N"], leaders: list[int], names: Sequence[str]) -> go.Bar:
-    num_candidates = len(names)
-    colours, labels = [QUIET] * num_candidates, [""] * num_candidates
+    colours = [QUIET] * len(names)
     for place, column in zip(PLACES, leaders, strict=False):
-        colours[column], labels[column] = place.colour, f"<b>{place.label}</b>"
+        colours[column] = place.colour
     return go.Bar(
-        x=list(range(1, num_candidates + 1)),
+        x=list(range(1, len(names) + 1)),
         y=_numbers(heights),
         marker={"color": colours, "line": {"width": 0}},
-        text=labels,
-        textposition="outside",
-        textfont={"size": 13, "color": INK},
-        constraintext="none",
-        cliponaxis=False,
         customdata=list(names),
         hovertemplate="candidate %{x}: %{customdata}<br>height %{y:.2f}<extra></extra>",
         showlegend=False,
@@ -124,137 +114,13 @@ def _frames(
     """One frame per visited level: new heights for bars and diamonds, a new place for the cursor."""
     return [
         go.Frame(
-            name=str(k), data=[{"y": _numbers(height)}, {"y": _numbers(mark)}, {"x": [k, k]}], traces=[0, 1, cursor]
+            name=str(k),
+            data=[go.Bar(y=_numbers(height)), go.Scatter(y=_numbers(mark)), go.Scatter(x=[k, k])],
+            traces=[0, 1, cursor],
         )
         for k, height, mark in zip(levels, heights, marks, strict=True)
     ]
 
 
-def _layout(found: Search, last: Float[Tensor, " N"], leaders: list[int]) -> go.Layout:
-    num_candidates, largest = len(found.candidates), found.levels[0]
-    axis = {"showgrid": False, "zeroline": False, "color": INK, "fixedrange": True}
-    value_axis = axis | {"range": list(HEIGHTS), "zeroline": True, "zerolinecolor": QUIET}
-    value_axis |= {"tickvals": [0, 1], "ticktext": ["lowest", "highest"]}
-    return go.Layout(
-        template="none",
-        height=HEIGHT,
-        margin=_MARGIN,
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"family": FONT, "size": 13, "color": INK},
-        title={"text": f"<b>{_plain(headline(found))}</b><br>{KEY}", "x": 0.02, "font": {"size": 14}},
-        xaxis=axis | {"range": [0.3, num_candidates + 0.7], "showticklabels": False, "anchor": "y"},
-        yaxis=value_axis | {"domain": _BARS},
-        xaxis2=axis
-        | {"range": [largest, 0], "anchor": "y2", "title": {"text": "noise level <i>k</i>", "standoff": 6}}
-        | {"tickvals": _ticks(largest), "ticks": "outside", "tickcolor": QUIET},
-        yaxis2=value_axis | {"domain": _PATHS},
-        annotations=[*_notes(num_candidates), *_line_ends(last, leaders)],
-        sliders=[_slider(found.levels)],
-        updatemenus=[_buttons()],
-        bargap=0.25,
-        hovermode="closest",
-    )
-
-
-def _notes(num_candidates: int) -> list[dict]:
-    """The words between the two parts, and the two ends of the walk."""
-    common = {"showarrow": False, "xref": "paper", "yref": "paper", "font": {"size": 12, "color": INK}}
-    between = f"{num_candidates} candidates, the most similar to the sentence on the left"
-    below = "◇ over all levels"
-    return [
-        common | {"text": between, "x": 0.5, "y": 0.475, "xanchor": "center", "yanchor": "bottom"},
-        common | {"text": below, "x": 0.5, "y": 0.435, "xanchor": "center", "yanchor": "bottom"},
-        common | {"text": "<b>noise</b>", "x": 0, "y": 0.435, "xanchor": "left", "yanchor": "bottom"},
-        common | {"text": "<b>answer</b>", "x": 1, "y": 0.435, "xanchor": "right", "yanchor": "bottom"},
-    ]
-
-
-def _line_ends(last: Float[Tensor, " N"], leaders: list[int]) -> list[dict]:
-    """Names of the leading lines at their right end, moved apart where they would touch."""
-    notes, lowest = [], float("inf")
-    for place, column in zip(PLACES, leaders, strict=False):
-        lowest = min(float(last[column]), lowest - 0.15)
-        notes.append(
-            {"text": f"<b>{place.label}</b>", "x": 0, "y": lowest, "xref": "x2", "yref": "y2", "showarrow": False}
-            | {"xanchor": "left", "xshift": 6, "font": {"size": 13, "color": INK}}
-        )
-    return notes
-
-
-def _slider(levels: Sequence[int]) -> dict:
-    steps = [
-        {"label": str(k), "method": "animate", "args": [[str(k)], _at_once(0)]}  # a label for the value, not drawn
-        for k in levels
-    ]
-    return {
-        "steps": steps,
-        "active": 0,
-        "x": 0,
-        "len": 1,
-        "y": 0.02,
-        "yanchor": "top",
-        "pad": {"t": 0, "b": 0, "l": 0, "r": 0},
-        "ticklen": 0,
-        "minorticklen": 0,
-        "font": {"color": "rgba(0,0,0,0)", "size": 1},
-        "currentvalue": {"prefix": "noise level k = ", "xanchor": "center", "font": {"size": 15, "color": INK}},
-        "bgcolor": FAINT,
-        "activebgcolor": PLACES[0].colour,
-        "bordercolor": QUIET,
-    }
-
-
-def _buttons() -> dict:
-    play = {"label": "▶ play", "method": "animate", "args": [None, _at_once(70) | {"fromcurrent": True}]}
-    pause = {"label": "❚❚ pause", "method": "animate", "args": [[None], _at_once(0)]}
-    return {
-        "type": "buttons",
-        "direction": "left",
-        "buttons": [play, pause],
-        "showactive": False,
-        "x": 1,
-        "xanchor": "right",
-        "y": 1.02,
-        "yanchor": "bottom",
-        "pad": {"t": 0, "r": 0},
-        "bgcolor": PAPER,
-        "font": {"size": 12},
-    }
-
-
-def _at_once(milliseconds: int) -> dict:
-    return {
-        "mode": "immediate",
-        "frame": {"duration": milliseconds, "redraw": True},
-        "transition": {"duration": 0},
-    }
-
-
-def _thumbnail(picture: str, column: int) -> dict:
-    return {
-        "source": picture,
-        "xref": "x",
-        "yref": "paper",
-        "x": column + 1,
-        "y": _THUMBNAILS,
-        "sizex": 0.9,
-        "sizey": 0.06,
-        "xanchor": "center",
-        "yanchor": "middle",
-        "sizing": "contain",
-        "layer": "above",
-    }
-
-
-def _ticks(largest: int) -> list[int]:
-    return sorted({round(largest * part / 5) for part in range(6)})
-
-
 def _numbers(values: Float[Tensor, " n"]) -> list[float]:
     return [round(value, 3) for value in values.tolist()]
-
-
-def _plain(text: str) -> str:
-    """Text that plotly does not take for markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

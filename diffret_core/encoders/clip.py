@@ -47,8 +47,9 @@ def build_clip(architecture: Mapping[str, Any]) -> open_clip.CLIP:
     _refuse_unless_plain("this architecture", architecture)
     try:
         return open_clip.CLIP(**{part: architecture[part] for part in _ARCHITECTURE_FIELDS if part in architecture})
-    except TypeError as error:
-        raise ValueError(f"open_clip cannot build this architecture: {error}") from None
+    except Exception as error:  # a bad size or name runs into whatever torch raises there
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"open_clip cannot build this architecture: {first_line}") from None
 
 
 def load_pretrained_clip(name: str, pretrained: str) -> open_clip.CLIP:
@@ -89,12 +90,14 @@ def tokenize(texts: Sequence[str], max_words: int) -> tuple[Int[Tensor, "T W"], 
     Raises:
         ValueError: If a text holds no word.
     """
-    for i, text in enumerate(texts):
-        if not text.strip():
-            raise ValueError(f"text {i} is empty ({text!r}); write at least one word")
-    shortened = [" ".join(text[: 64 * _CHARACTERS_PER_TOKEN * max_words].split()) for text in texts]
-    ids = _tokenizer()([text[: _CHARACTERS_PER_TOKEN * max_words] for text in shortened], context_length=max_words)
-    return ids, word_mask_of(ids)
+    readable = [" ".join(text.split())[: _CHARACTERS_PER_TOKEN * max_words] for text in texts]
+    ids = _tokenizer()(readable, context_length=max_words)
+    mask = word_mask_of(ids)
+    empty = (mask.sum(dim=1) <= 2).nonzero()  # only start and end
+    if len(empty):
+        i = int(empty[0])
+        raise ValueError(f"text {i} is empty ({texts[i][:40]!r}); write at least one word")
+    return ids, mask
 
 
 def word_mask_of(word_ids: Int[Tensor, "T W"]) -> Bool[Tensor, "T W"]:

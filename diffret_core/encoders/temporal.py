@@ -6,7 +6,7 @@ from open_clip import CLIP
 from open_clip.transformer import QuickGELU, Transformer
 from torch import Tensor, nn
 
-from diffret_core.encoders.towers import additive_mask
+from diffret_core.encoders.towers import additive_mask, refuse_videos_without_frames
 
 HEAD_WIDTH = 64
 EPSILON = 1e-12  # of the layer norms, in this transformer only
@@ -66,9 +66,7 @@ class TemporalTransformer(nn.Module):
         num_frames = frames.shape[1]
         if num_frames > len(self.positions):
             raise ValueError(f"videos have {num_frames} frames; this model has {len(self.positions)} positions")
-        if not bool(frame_mask.any(dim=1).all()):
-            video = int((~frame_mask.any(dim=1)).nonzero()[0])
-            raise ValueError(f"video {video} has no real frame; leave it out")
+        refuse_videos_without_frames(frame_mask)
         allowed = frame_mask[:, None, :].expand(-1, num_frames, -1)
         num_heads = self.transformer.resblocks[0].attn.num_heads
         mask = additive_mask(allowed, num_heads, frames.dtype)

@@ -26,13 +26,16 @@ def encode_words(
         normalised.
 
     Raises:
-        ValueError: If the texts are longer than the model's context.
+        ValueError: If the texts are longer than the model's context, or a token is not in its vocabulary.
     """
     num_texts, num_words = word_ids.shape
     if num_words > clip.context_length:
         raise ValueError(f"texts have {num_words} tokens; this model reads at most {clip.context_length}")
     causal = torch.ones(num_words, num_words, dtype=torch.bool, device=word_ids.device).tril()
     allowed = causal & word_mask[:, None, :]  # [T, W, W]
+    largest_id, vocab_size = int(word_ids.max()), len(clip.token_embedding.weight)
+    if largest_id >= vocab_size:
+        raise ValueError(f"a token has id {largest_id}; this model knows {vocab_size}, so its tokenizer is not CLIP's")
     num_heads = clip.transformer.resblocks[0].attn.num_heads
     x = clip.token_embedding(word_ids) + clip.positional_embedding[:num_words]
     x = clip.transformer(x, attn_mask=additive_mask(allowed, num_heads, x.dtype))
@@ -55,13 +58,28 @@ def encode_frames(
 
     Returns:
         One feature per frame slot.
+
+    Raises:
+        ValueError: If a video has no real frame.
     """
+    refuse_videos_without_frames(frame_mask)
     if mode == "reference":
         return clip.visual(images.flatten(0, 1)).unflatten(0, frame_mask.shape)
     real = clip.visual(images[frame_mask])
     features = real.new_zeros(*frame_mask.shape, real.shape[-1])
     features[frame_mask] = real
     return features
+
+
+def refuse_videos_without_frames(frame_mask: Bool[Tensor, "V F"]) -> None:
+    """Stop at a video that is all padding: attention over nothing would give NaN.
+
+    Raises:
+        ValueError: If there is one, naming it by its place.
+    """
+    has_frame = frame_mask.any(dim=1)
+    if not bool(has_frame.all()):
+        raise ValueError(f"video {int(has_frame.long().argmin())} has no real frame; leave it out")
 
 
 def additive_mask(allowed: Bool[Tensor, "B L L"], num_heads: int, dtype: torch.dtype) -> Float[Tensor, "BH L L"]:

@@ -37,11 +37,14 @@ def generation_trainer(
         wording: A number for each caption, the same for the same words: captions that say the same are never
             one another's negatives.
         seed: Seed of captions, batches, negatives, noise levels and noise.
+
+    Raises:
+        ValueError: If a video has no caption.
     """
     with torch.no_grad():
         similarity = model.similarity(texts, videos)  # [T, V]
     device = similarity.device
-    captions_of_video = _captions_by_video(video_of_text.cpu()).to(device)  # [V, C]
+    captions_of_video = _captions_by_video(video_of_text.cpu(), len(videos.frames)).to(device)  # [V, C]
     num_videos, num_choices = captions_of_video.shape
 
     def loss_of_direction(direction: Direction, step: int) -> Float[Tensor, ""]:
@@ -103,8 +106,11 @@ def scale_to_features(model: Retriever, texts: TextFeatures, videos: VideoFeatur
         first[:, model.config.dim :] /= candidate_size
 
 
-def _captions_by_video(video_of_text: Int[Tensor, " T"]) -> Int[Tensor, "V C"]:
+def _captions_by_video(video_of_text: Int[Tensor, " T"], num_videos: int) -> Int[Tensor, "V C"]:
     """List each video's captions; a video with fewer than the most repeats its own."""
-    own = [(video_of_text == video).nonzero().squeeze(1) for video in range(int(video_of_text.max()) + 1)]
+    own = [(video_of_text == video).nonzero().squeeze(1) for video in range(num_videos)]
+    for video, captions in enumerate(own):
+        if len(captions) == 0:
+            raise ValueError(f"video {video} has no caption; leave it out")
     most = max(len(captions) for captions in own)
     return torch.stack([captions[torch.arange(most) % len(captions)] for captions in own])

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from diffret_core import encoders
-from diffret_core.checkpoints import load_checkpoint, save_checkpoint
+from diffret_core.checkpoints import CONFIG_FILE, load_checkpoint, save_checkpoint
 from diffret_core.config import Recipe, to_json
 from diffret_core.datasets import Collection
 from diffret_core.evaluation import choose_scoring, evaluate, score_all
@@ -39,8 +39,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a model with both stages and leave it in a folder; call it again to resume an interrupted run.
 
-    The folder gets `config.json` and `weights.safetensors` (the model), `recipe.json`, `log.jsonl` (a line per step)
-    and `metrics.json` (on validation).
+    The folder gets `config.json` and `weights.safetensors` (the model), `recipe.json`, `log.jsonl` (a line per step),
+    `metrics.json` (on validation) and `stage1/` (the model after stage 1: trained encoders, untrained denoisers).
 
     Args:
         recipe: The run.
@@ -60,8 +60,11 @@ def train(
     output = Path(output)
     _claim(output, recipe)
     _training_paths(collection, collection.video_ids("train"))  # missing videos are named before any work
-    model = _new_model(recipe).to(device)
-    _first_stage(model, recipe, collection, output, listen)
+    if not (output / "stage1" / CONFIG_FILE).exists():
+        model = _new_model(recipe).to(device)
+        _first_stage(model, recipe, collection, output, listen)
+        save_checkpoint(output / "stage1", model)
+    model = load_checkpoint(output / "stage1", device=device)
     _second_stage(model, recipe, collection, output, listen)
     metrics = _finish(model, recipe, collection, output, listen)
     for stage in ("stage 1", "stage 2"):

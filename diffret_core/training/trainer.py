@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+_LOWER_RATE = "lower the learning rate"
+
 LossOfStep = Callable[[int], Float[Tensor, ""]]
 
 
@@ -62,28 +64,30 @@ class Trainer:
             What happened, after each step.
 
         Raises:
-            ValueError: If the loss stops being a number; the weights are then those of before the step.
+            ValueError: If the loss or its gradient stops being a number; the weights are then those of before the step.
         """
         while self.num_done < self.num_steps:
             fraction = learning_rate_fraction(self.num_done, self.num_steps, self.warmup_fraction)
             for group, peak in zip(self._optimizer.param_groups, self._peak_rates, strict=True):
                 group["lr"] = peak * fraction
             loss = self._loss_of_step(self.num_done)
-            if not math.isfinite(float(loss.detach())):
-                raise ValueError(f"the loss became {float(loss)} in step {self.num_done + 1}; lower the learning rate")
+            if not math.isfinite(loss.item()):
+                raise ValueError(f"the loss became {loss.item()} in step {self.num_done + 1}; {_LOWER_RATE}")
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(self._parameters.values(), self.max_gradient_norm)
+            norm = nn.utils.clip_grad_norm_(self._parameters.values(), self.max_gradient_norm)
+            if not math.isfinite(float(norm)):
+                raise ValueError(f"the gradient became {float(norm)} in step {self.num_done + 1}; {_LOWER_RATE}")
             self._optimizer.step()
             self.num_done += 1
-            yield TrainingStep(self.num_done, float(loss.detach()), fraction)
+            yield TrainingStep(self.num_done, loss.item(), fraction)
 
     def state(self) -> dict[str, Tensor]:
         """Give everything needed to go on from here: weights, optimiser moments and the number of steps done."""
-        tensors = {f"weight.{name}": parameter.detach() for name, parameter in self._parameters.items()}
+        tensors = {f"weight.{name}": parameter.detach().clone() for name, parameter in self._parameters.items()}
         tensors["num_done"] = torch.tensor(self.num_done)
         for index, moments in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+            tensors |= {f"optimizer.{index}.{name}": value.clone() for name, value in moments.items()}
         return tensors
 
     @torch.no_grad()
@@ -91,18 +95,19 @@ class Trainer:
         """Go back to where `state` was taken.
 
         Raises:
-            ValueError: If the state is that of another model.
+            ValueError: If the state is incomplete or that of another model; nothing is changed then.
         """
-        for name, parameter in self._parameters.items():
-            stored = tensors.get(f"weight.{name}")
-            if stored is None or stored.shape != parameter.shape:
-                raise ValueError(f"the saved run does not fit: {name} is missing or of another size; start it anew")
-            parameter.copy_(stored)
         moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".")
-                moments.setdefault(int(index), {})[name] = value
+        for key in (key for key in tensors if key.startswith("optimizer.")):
+            _, index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = tensors[key].clone()
+        wanted = {f"weight.{name}": parameter.shape for name, parameter in self._parameters.items()}
+        found = {key: tensors[key].shape for key in tensors if key.startswith("weight.")}
+        incomplete = any(set(one) != {"step", "exp_avg", "exp_avg_sq"} for one in moments.values())
+        if found != wanted or incomplete or "num_done" not in tensors:
+            raise ValueError("the saved run does not fit this model or is incomplete; start it anew")
+        for name, parameter in self._parameters.items():
+            parameter.copy_(tensors[f"weight.{name}"])
         description: dict[str, Any] = self._optimizer.state_dict()
         self._optimizer.load_state_dict({**description, "state": moments})
         self.num_done = int(tensors["num_done"])

@@ -1,7 +1,7 @@
 """`make notebooks`: from the reviewed scripts in notebooks/py/ to executed notebooks. One way only.
 
-    python tools/notebooks.py             all of them
-    python tools/notebooks.py 00 03       those whose names begin so
+    python tools/make_notebooks.py             all of them
+    python tools/make_notebooks.py 00 03       those whose names begin so
 
 Each script becomes an ipynb (jupytext), runs from a clean kernel (nbclient), and is normalised, so that running it
 again on the same code gives the same file: cell ids from position and source, no widget state, no times, no settings of

@@ -1,0 +1,161 @@
+"""Layout of the interactive figure of a walk from noise to a ranking: axes, words, slider and buttons."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+from jaxtyping import Float
+from torch import Tensor
+
+from diffret_core.course.denoising import KEY, headline
+from diffret_core.course.style import FAINT, FONT, INK, PAPER, PLACES, QUIET
+from diffret_core.search import Search
+
+HEIGHT = 600
+HEIGHTS = (-0.06, 1.24)
+"""What the vertical axes reach: 0 to 1, with room for a label above the highest bar."""
+
+_BARS, _THUMBNAILS, _PATHS = (0.60, 1.0), 0.545, (0.13, 0.43)  # parts of the height, from the bottom
+_MARGIN = {"l": 64, "r": 60, "t": 64, "b": 30}
+
+
+def denoising_layout(found: Search, last: Float[Tensor, " N"], leaders: list[int]) -> go.Layout:
+    """Lay out bars, paths, words and controls.
+
+    Args:
+        found: What a search gave.
+        last: Height of each candidate at the last level, where the paths are named.
+        leaders: Columns of the leading candidates, best first.
+    """
+    num_candidates, largest = len(found.candidates), found.levels[0]
+    axis = {"showgrid": False, "zeroline": False, "color": INK, "fixedrange": True}
+    value_axis = axis | {"range": list(HEIGHTS), "zeroline": True, "zerolinecolor": QUIET}
+    value_axis |= {"tickvals": [0, 1], "ticktext": ["lowest", "highest"]}
+    return go.Layout(
+        template="none",
+        height=HEIGHT,
+        margin=_MARGIN,
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+        font={"family": FONT, "size": 13, "color": INK},
+        title={"text": f"<b>{as_plain_text(headline(found))}</b><br>{KEY}", "x": 0.02, "font": {"size": 14}},
+        xaxis=axis | {"range": [0.3, num_candidates + 0.7], "showticklabels": False, "anchor": "y"},
+        yaxis=value_axis | {"domain": _BARS},
+        xaxis2=axis
+        | {"range": [largest, 0], "anchor": "y2", "title": {"text": "noise level <i>k</i>", "standoff": 6}}
+        | {"tickvals": _ticks(largest), "ticks": "outside", "tickcolor": QUIET},
+        yaxis2=value_axis | {"domain": _PATHS},
+        annotations=[*_notes(num_candidates), *_bar_labels(leaders), *_line_ends(last, leaders)],
+        sliders=[_slider(found.levels)],
+        updatemenus=[_buttons()],
+        bargap=0.25,
+        hovermode="closest",
+    )
+
+
+def _notes(num_candidates: int) -> list[dict]:
+    """The words between the two parts, and the two ends of the walk."""
+    common = {"showarrow": False, "xref": "paper", "yref": "paper", "font": {"size": 12, "color": INK}}
+    between = f"{num_candidates} candidates, the most similar to the sentence on the left"
+    below = "◇ over all levels"
+    return [
+        common | {"text": between, "x": 0.5, "y": 0.475, "xanchor": "center", "yanchor": "bottom"},
+        common | {"text": below, "x": 0.5, "y": 0.435, "xanchor": "center", "yanchor": "bottom"},
+        common | {"text": "<b>noise</b>", "x": 0, "y": 0.435, "xanchor": "left", "yanchor": "bottom"},
+        common | {"text": "<b>answer</b>", "x": 1, "y": 0.435, "xanchor": "right", "yanchor": "bottom"},
+    ]
+
+
+def _bar_labels(leaders: list[int]) -> list[dict]:
+    """Names of the leading bars, above the highest that a bar or a diamond can get."""
+    common = {"y": 1.07, "yanchor": "bottom", "xref": "x", "yref": "y", "showarrow": False}
+    return [
+        common | {"text": f"<b>{place.label}</b>", "x": column + 1, "font": {"size": 12, "color": INK}}
+        for place, column in zip(PLACES, leaders, strict=False)
+    ]
+
+
+def _line_ends(last: Float[Tensor, " N"], leaders: list[int]) -> list[dict]:
+    """Names of the leading lines at their right end, moved apart where they would touch."""
+    notes, lowest = [], float("inf")
+    for place, column in zip(PLACES, leaders, strict=False):
+        lowest = min(float(last[column]), lowest - 0.15)
+        notes.append(
+            {"text": f"<b>{place.label}</b>", "x": 0, "y": lowest, "xref": "x2", "yref": "y2", "showarrow": False}
+            | {"xanchor": "left", "xshift": 6, "font": {"size": 13, "color": INK}}
+        )
+    return notes
+
+
+def _slider(levels: Sequence[int]) -> dict:
+    steps = [
+        {"label": str(k), "method": "animate", "args": [[str(k)], _at_once(0)]}  # a label for the value, not drawn
+        for k in levels
+    ]
+    return {
+        "steps": steps,
+        "active": 0,
+        "x": 0,
+        "len": 1,
+        "y": 0.02,
+        "yanchor": "top",
+        "pad": {"t": 0, "b": 0, "l": 0, "r": 0},
+        "ticklen": 0,
+        "minorticklen": 0,
+        "font": {"color": "rgba(0,0,0,0)", "size": 1},
+        "currentvalue": {"prefix": "noise level k = ", "xanchor": "center", "font": {"size": 15, "color": INK}},
+        "bgcolor": FAINT,
+        "activebgcolor": PLACES[0].colour,
+        "bordercolor": QUIET,
+    }
+
+
+def _buttons() -> dict:
+    play = {"label": "▶ play", "method": "animate", "args": [None, _at_once(70) | {"fromcurrent": True}]}
+    pause = {"label": "❚❚ pause", "method": "animate", "args": [[None], _at_once(0)]}
+    return {
+        "type": "buttons",
+        "direction": "left",
+        "buttons": [play, pause],
+        "showactive": False,
+        "x": 1,
+        "xanchor": "right",
+        "y": 1.02,
+        "yanchor": "bottom",
+        "pad": {"t": 0, "r": 0},
+        "bgcolor": PAPER,
+        "font": {"size": 12},
+    }
+
+
+def _at_once(milliseconds: int) -> dict:
+    return {
+        "mode": "immediate",
+        "frame": {"duration": milliseconds, "redraw": True},
+        "transition": {"duration": 0},
+    }
+
+
+def thumbnail_image(picture: str, column: int) -> dict:
+    """Place a candidate's picture, a data URI, below its bar."""
+    return {
+        "source": picture,
+        "xref": "x",
+        "yref": "paper",
+        "x": column + 1,
+        "y": _THUMBNAILS,
+        "sizex": 0.9,
+        "sizey": 0.06,
+        "xanchor": "center",
+        "yanchor": "middle",
+        "sizing": "contain",
+        "layer": "above",
+    }
+
+
+def _ticks(largest: int) -> list[int]:
+    return sorted({round(largest * part / 5) for part in range(6)})
+
+
+def as_plain_text(text: str) -> str:
+    """Text that plotly does not take for markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

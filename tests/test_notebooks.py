@@ -1,0 +1,222 @@
+"""The committed notebooks: in step with their scripts, run by the code they show, small, silent about machines."""
+
+import base64
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jupytext
+import nbformat
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import figure_pictures  # noqa: E402
+import make_notebooks  # noqa: E402
+
+SCRIPTS = sorted((ROOT / "notebooks" / "py").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOST_BYTES = 800_000
+MOST_CODE_LINES = 30
+MACHINE = re.compile(r"/(?:root|home|tmp|work|usr|opt|Users|private|content)/|site-packages|[A-Z]:\\\\|localhost:\d")
+TIMINGS = re.compile(r"\b\d+(?:\.\d+)? ?(?:ms|µs|it/s|s/it)\b|\bCPU times\b|\bWall time\b")
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def outputs(path: Path) -> list[nbformat.NotebookNode]:
+    return [output for cell in code_cells(path) for output in cell.outputs]
+
+
+def texts(path: Path) -> list[str]:
+    """Everything in the outputs that is meant to be read, without the data of pictures."""
+    found = []
+    for output in outputs(path):
+        data = {kind: content for kind, content in output.get("data", {}).items() if kind != "image/png"}
+        found += [output.get("text", ""), json.dumps(data)]
+    return [re.sub(r"data:[\w/+]+;base64,[A-Za-z0-9+/=]+", "", text) for text in found]
+
+
+def test_there_is_a_notebook_for_every_script():
+    assert [path.stem for path in SCRIPTS] == [path.stem for path in NOTEBOOKS]
+    assert SCRIPTS
+
+
+@each_notebook
+def test_notebook_says_what_its_script_says(path):
+    """Mended by `make notebooks`."""
+    script = jupytext.read(path.parent / "py" / f"{path.stem}.py")
+    said = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in script.cells]
+    assert [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in read(path).cells] == said
+
+
+@each_notebook
+def test_notebook_was_executed_with_the_code_it_shows(path):
+    """Mended by `make notebooks`."""
+    content = read(path)
+    assert content.metadata["diffret"]["code_sha256"] == make_notebooks.code_digest(content)
+
+
+@each_notebook
+def test_notebook_is_valid_and_complete(path):
+    nbformat.validate(read(path))
+    assert [cell.execution_count for cell in code_cells(path)] == list(range(1, len(code_cells(path)) + 1))
+    assert [output for output in outputs(path) if output.output_type == "error"] == []
+    assert [output.text for output in outputs(path) if output.get("name") == "stderr"] == []
+
+
+@each_notebook
+def test_notebook_is_small(path):
+    assert path.stat().st_size <= MOST_BYTES
+    assert all(len(cell.source.splitlines()) <= MOST_CODE_LINES for cell in code_cells(path))
+
+
+@each_notebook
+def test_notebook_metadata_says_nothing_of_this_machine(path):
+    content = read(path)
+    assert set(content.metadata) == {"kernelspec", "language_info", "diffret"}
+    assert "version" not in content.metadata.language_info
+    assert all(set(cell.metadata) <= {"tags"} for cell in content.cells)
+
+
+@each_notebook
+def test_notebook_outputs_name_no_path_and_no_time(path):
+    for text in texts(path):
+        assert not MACHINE.search(text), MACHINE.search(text)
+        assert not TIMINGS.search(text), TIMINGS.search(text)
+
+
+@each_notebook
+def test_notebook_ids_follow_from_position_and_source(path):
+    cells = read(path).cells
+    assert [cell.id for cell in cells] == [make_notebooks.cell_id(at, cell.source) for at, cell in enumerate(cells)]
+
+
+@each_notebook
+def test_notebook_shows_something_where_no_kernel_runs(path):
+    for output in outputs(path):
+        data = output.get("data", {})
+        assert make_notebooks.WIDGET not in data
+        if make_notebooks.PLOTLY in data:
+            digest = figure_pictures.figure_digest(data[make_notebooks.PLOTLY])
+            assert output.metadata["diffret"]["figure_sha256"] == digest
+            assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width == figure_pictures.WIDTH
+
+
+@each_notebook
+def test_notebook_figures_are_described_below(path):
+    for cell in code_cells(path):
+        kinds = [set(output.get("data", {})) for output in cell.outputs]
+        for place, kind in enumerate(kinds):
+            if make_notebooks.PLOTLY in kind:
+                assert "text/html" in kinds[place + 1]
+
+
+@each_notebook
+def test_notebook_compares_no_pictures(path):
+    for cell in code_cells(path):
+        if {"nbval-check-output", "NBVAL_CHECK_OUTPUT"} & set(cell.metadata.get("tags", [])):
+            assert [output.output_type for output in cell.outputs] == ["stream"]
+
+
+# --- the tool itself -------------------------------------------------------------------------------------------------
+
+FIGURE = {"data": [{"type": "bar", "x": [1, 2], "y": [3, 1]}], "layout": {"height": 300}}
+
+
+@pytest.fixture
+def ran(monkeypatch) -> nbformat.NotebookNode:
+    """A notebook as a run leaves it: a figure, a widget with and one without a fallback, and traces of the machine."""
+    monkeypatch.setattr(make_notebooks, "figure_picture", lambda figure: "picture")
+    shown = [{make_notebooks.PLOTLY: FIGURE}, {make_notebooks.WIDGET: {"model_id": "x"}, "text/html": "<p>it</p>"}]
+    displayed = [nbformat.v4.new_output("display_data", data=data) for data in shown]
+    result = nbformat.v4.new_output("execute_result", data={"text/plain": "3"}, execution_count=7)
+    content = nbformat.v4.new_notebook(metadata={"widgets": {"state": {}}, "language_info": {"version": "3.11.7"}})
+    content.cells = [
+        nbformat.v4.new_markdown_cell("# Title"),
+        nbformat.v4.new_code_cell(
+            "show()", outputs=displayed, execution_count=5, metadata={"execution": {"at": "noon"}}
+        ),
+        nbformat.v4.new_code_cell("1 + 2", outputs=[result], execution_count=7, metadata={"tags": ["long"]}),
+    ]
+    make_notebooks.normalise(content)
+    return content
+
+
+def test_normalising_leaves_no_trace_of_the_run(ran):
+    assert set(ran.metadata) == {"kernelspec", "language_info", "diffret"}
+    assert [dict(cell.metadata) for cell in ran.cells] == [{}, {}, {"tags": ["long"]}]
+    assert [cell.execution_count for cell in ran.cells[1:]] == [1, 2]
+    assert ran.cells[2].outputs[0].execution_count == 2
+
+
+def test_normalising_adds_the_picture_of_a_figure_and_its_digest(ran):
+    output = ran.cells[1].outputs[0]
+    assert output.data["image/png"] == "picture"
+    assert output.metadata["diffret"]["figure_sha256"] == figure_pictures.figure_digest(FIGURE)
+
+
+def test_normalising_keeps_what_stands_beside_a_widget(ran):
+    assert dict(ran.cells[1].outputs[1].data) == {"text/html": "<p>it</p>"}
+
+
+def test_normalising_twice_changes_nothing(ran):
+    before = nbformat.writes(ran)
+    make_notebooks.normalise(ran)
+    assert nbformat.writes(ran) == before
+
+
+def test_code_digest_follows_the_code_and_nothing_else(ran):
+    digest = make_notebooks.code_digest(ran)
+    ran.cells[0].source = "# Another title"
+    ran.cells[1].outputs = []
+    assert make_notebooks.code_digest(ran) == digest
+    ran.cells[2].source = "1 + 3"
+    assert make_notebooks.code_digest(ran) != digest
+
+
+def test_figure_digest_follows_the_figure():
+    assert figure_pictures.figure_digest(FIGURE) == figure_pictures.figure_digest(json.loads(json.dumps(FIGURE)))
+    assert figure_pictures.figure_digest(FIGURE) != figure_pictures.figure_digest(FIGURE | {"layout": {}})
+
+
+def test_unknown_script_is_named(capsys):
+    assert make_notebooks.main(["99"]) == 1
+    assert "99" in capsys.readouterr().err
+
+
+def test_missing_chromium_is_said_with_what_to_do(monkeypatch):
+    monkeypatch.setenv("CHROMIUM", "no-such-browser")
+    with pytest.raises(FileNotFoundError, match="CHROMIUM="):
+        figure_pictures.find_chromium()
+
+
+def test_chromium_that_draws_nothing_is_an_error(monkeypatch):
+    monkeypatch.setattr(figure_pictures, "find_chromium", lambda: "chromium")
+    nothing = SimpleNamespace(stdout="<html></html>", stderr="crashed")
+    monkeypatch.setattr(figure_pictures.subprocess, "run", lambda *_, **__: nothing)
+    with pytest.raises(ValueError, match="crashed"):
+        figure_pictures.figure_picture(FIGURE)
+
+
+def test_chromium_draws_the_figure_in_its_size():
+    try:
+        figure_pictures.find_chromium()
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    picture = Image.open(io.BytesIO(base64.b64decode(figure_pictures.figure_picture(FIGURE))))
+    assert picture.size == (figure_pictures.WIDTH, 300)
+    assert len(picture.convert("RGB").getcolors(10_000)) > 3  # bars and words, not an empty page
