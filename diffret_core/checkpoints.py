@@ -64,7 +64,9 @@ def load_checkpoint(folder: Path | str, *, device: torch.device | str = "cpu") -
     config = model_config_from_json(description["model"])
     stored, metadata = read_tensors(weights_path)
     weights = {name: value.float() for name, value in stored.items() if name not in (_ROWS, _ROW_INDEX)}
-    weights[_TOKEN_TABLE] = _whole_token_table(stored, int(metadata.get(_TABLE_SIZE, 0)), weights_path)
+    if not {_ROWS, _ROW_INDEX} <= set(stored) or _TABLE_SIZE not in metadata:
+        raise ValueError(f"{weights_path}: not one of our checkpoints; it has no tensor {_ROWS}")
+    weights[_TOKEN_TABLE] = _whole_token_table(stored[_ROWS].float(), stored[_ROW_INDEX], int(metadata[_TABLE_SIZE]))
     return _fill(Retriever(config), weights, weights_path).eval().to(device)
 
 
@@ -110,12 +112,9 @@ def video_encoder_fingerprint(model: Retriever) -> str:
     return digest.hexdigest()
 
 
-def _whole_token_table(stored: Mapping[str, Tensor], num_rows: int, path: Path) -> Tensor:
+def _whole_token_table(rows: Tensor, row_index: Tensor, num_rows: int) -> Tensor:
     """Put the stored rows back among the rows of zeros."""
-    if _ROWS not in stored or _ROW_INDEX not in stored:
-        raise ValueError(f"{path}: not one of our checkpoints; it has no tensor {_ROWS}")
-    rows = stored[_ROWS].float()
-    return torch.zeros(num_rows, rows.shape[1]).index_copy(0, stored[_ROW_INDEX], rows)
+    return torch.zeros(num_rows, rows.shape[1]).index_copy(0, row_index, rows)
 
 
 def _fill(model: Retriever, weights: Mapping[str, Tensor], path: Path | str) -> Retriever:

@@ -149,6 +149,7 @@ class GenerationConfig:
         negative_pool: The negatives are drawn from this many most similar items; N-1 takes the hardest themselves.
         learning_rate: Peak rate.
         loss_scale: Factor on the estimate before the cross-entropy.
+        offset_penalty: See `losses.generation_loss`.
         warmup_fraction: As in stage 1.
         max_gradient_norm: As in stage 1.
     """
@@ -160,6 +161,7 @@ class GenerationConfig:
     negative_pool: int = 31
     learning_rate: float = 1e-4
     loss_scale: float = 100.0
+    offset_penalty: float = 0.0
     warmup_fraction: float = 0.1
     max_gradient_norm: float = 1.0
 
@@ -172,6 +174,7 @@ class GenerationConfig:
         _at_least("negative_pool", self.negative_pool, self.num_candidates - 1)
         _above_zero("learning_rate", self.learning_rate)
         _above_zero("loss_scale", self.loss_scale)
+        _at_least("offset_penalty", self.offset_penalty, 0.0)
         _fraction("warmup_fraction", self.warmup_fraction)
         _above_zero("max_gradient_norm", self.max_gradient_norm)
 

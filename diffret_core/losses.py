@@ -48,6 +48,7 @@ def generation_loss(
     *,
     loss_scale: float = 100.0,
     kind: Literal["kl", "mse"] = "kl",
+    offset_penalty: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Measure how well the network recovers the clean distribution, which is 1 at candidate 0, from its noised state.
 
@@ -64,6 +65,9 @@ def generation_loss(
         alpha_bar: Signal kept at each level.
         loss_scale: Factor on the estimate before the cross-entropy.
         kind: Which of the two.
+        offset_penalty: Weight of the squared distance between an estimate's mean and 1/N, the mean of every
+            distribution. "kl" does not see a number added to all candidates, so nothing else keeps the estimate
+            within -1..1, where the sampler clamps it and makes candidates equal. 0 is the released loss.
 
     Returns:
         The mean over the batch.
@@ -73,4 +77,5 @@ def generation_loss(
     x_0_hat = denoise(add_noise(x_0, k, epsilon, alpha_bar), k)
     if kind == "mse":
         return functional.mse_loss(x_0_hat, x_0)
-    return functional.cross_entropy(loss_scale * x_0_hat, torch.zeros_like(k))
+    offset = x_0_hat.mean(dim=1) - 1 / x_0_hat.shape[1]
+    return functional.cross_entropy(loss_scale * x_0_hat, torch.zeros_like(k)) + offset_penalty * offset.square().mean()

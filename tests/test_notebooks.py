@@ -144,7 +144,9 @@ def ran(monkeypatch) -> nbformat.NotebookNode:
     shown = [{make_notebooks.PLOTLY: FIGURE}, {make_notebooks.WIDGET: {"model_id": "x"}, "text/html": "<p>it</p>"}]
     displayed = [nbformat.v4.new_output("display_data", data=data) for data in shown]
     result = nbformat.v4.new_output("execute_result", data={"text/plain": "3"}, execution_count=7)
-    content = nbformat.v4.new_notebook(metadata={"widgets": {"state": {}}, "language_info": {"version": "3.11.7"}})
+    content = nbformat.v4.new_notebook(
+        metadata={"widgets": {"state": {}}, "language_info": {"name": "python", "version": "3"}}
+    )
     content.cells = [
         nbformat.v4.new_markdown_cell("# Title"),
         nbformat.v4.new_code_cell(

@@ -204,8 +204,8 @@ def test_first_stage_sees_every_pair_once_an_epoch():
     assert len(set(torch.cat([_pairs_of_step(batch, 14, 4, 0) for batch in range(3)]).tolist())) == 12
 
 
-def first_loss(pairs, **changes):
-    return next(first_stage(tiny_retriever(), 1, pairs=pairs, **changes).steps()).loss
+def first_loss(pairs, mode="default"):
+    return next(first_stage(tiny_retriever(mode=mode), 1, pairs=pairs).steps()).loss
 
 
 def test_first_stage_does_not_count_captions_of_one_video_as_negatives():
@@ -221,11 +221,21 @@ def test_first_stage_does_not_count_equal_captions_of_two_videos_as_negatives():
     assert first_loss(alike) == pytest.approx(0, abs=1e-6)
 
 
-def test_first_stage_never_sees_what_stands_in_padding():
+@pytest.mark.parametrize("mode", ["default", "reference"])
+def test_first_stage_never_sees_what_stands_in_padding(mode):
     pairs = pairs_of()
     images = pairs.images.clone()
     images[~pairs.frame_mask] = 200
-    assert first_loss(pairs._replace(images=images)) == pytest.approx(first_loss(pairs), abs=1e-6)
+    assert first_loss(pairs._replace(images=images), mode) == pytest.approx(first_loss(pairs, mode), abs=1e-6)
+
+
+def test_padded_frames_are_zeros_after_normalising():
+    model, seen = tiny_retriever(mode="reference"), []
+    model.clip.visual.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    pairs = pairs_of()
+    next(first_stage(model, 1, pairs=pairs, batch_size=6).steps())
+    num_padded = int((~pairs.frame_mask).sum())
+    assert int((seen[0].flatten(1) == 0).all(dim=1).sum()) == num_padded > 0
 
 
 def test_first_stage_refuses_fewer_pairs_than_a_batch():
@@ -246,6 +256,14 @@ def test_unseen_words_become_zero_and_seen_ones_stay():
 
 
 # stage 2
+
+
+def test_state_of_a_stage_holds_its_own_weights_only():
+    model = tiny_retriever()
+    names = {f"weight.{name}" for name, _ in model.named_parameters()}
+    of_denoisers = {name for name in names if "denoiser" in name}
+    assert set(first_stage(model).state()) == names - of_denoisers | {"num_done"}
+    assert set(second_stage(model).state()) == of_denoisers | {"num_done"}
 
 
 def second_stage(model, num_steps=4, *, seed=0, num_texts=8, video_of_text=None, wording=None, **changes):

@@ -48,6 +48,7 @@ def tiny(*, seed: int = 0) -> Recipe:
             negative_pool=128,
             learning_rate=5e-4,
             loss_scale=LOSS_SCALE,
+            offset_penalty=1.0,
         ),
         seed=seed,
         stored_precision="float16",

@@ -63,7 +63,7 @@ def train(
     if not (output / "stage1" / CONFIG_FILE).exists():
         model = _new_model(recipe).to(device)
         _first_stage(model, recipe, collection, output, listen)
-        save_checkpoint(output / "stage1", model)
+        save_checkpoint(output / "stage1", model, dtype=getattr(torch, recipe.stored_precision))
     model = load_checkpoint(output / "stage1", device=device)
     _second_stage(model, recipe, collection, output, listen)
     metrics = _finish(model, recipe, collection, output, listen)
