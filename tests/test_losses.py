@@ -114,3 +114,15 @@ def test_generation_loss_of_a_perfect_network_is_zero():
 def test_generation_loss_refuses_a_level_outside_the_schedule():
     with pytest.raises(ValueError, match="0 to 10"):
         generation_loss(constant_estimate([1.0, 0.0]), torch.tensor([11]), torch.zeros(1, 2), ALPHA_BAR)
+
+
+def test_generation_loss_sees_an_offset_only_with_its_penalty():
+    k, epsilon = torch.tensor([4]), torch.zeros(1, 4)
+    near, far = constant_estimate([1.0, 0.0, 0.0, 0.0]), constant_estimate([6.0, 5.0, 5.0, 5.0])  # means 1/4, 1/4 + 5
+    plain = [float(generation_loss(one, k, epsilon, ALPHA_BAR, loss_scale=2.0)) for one in (near, far)]
+    assert plain[0] == pytest.approx(plain[1], abs=1e-5)
+    held = [
+        float(generation_loss(one, k, epsilon, ALPHA_BAR, loss_scale=2.0, offset_penalty=0.5)) for one in (near, far)
+    ]
+    assert held[0] == pytest.approx(plain[0], abs=1e-5)
+    assert held[1] == pytest.approx(plain[1] + 0.5 * 25, rel=1e-5)
