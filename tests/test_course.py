@@ -345,6 +345,7 @@ def test_figure_is_described_by_its_numbers():
     assert said.startswith("3 candidates")
     assert "noise level 1 the bars are random numbers (here from 0.00 to 2.00)" in said
     assert "(from -0.50 to 0.75), in which candidate 3 is the highest" in said
+    assert "in which all are equal" in describe_denoising(made_up_search(torch.ones(2, 3)))
 
 
 def test_places_differ_by_more_than_colour():

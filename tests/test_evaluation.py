@@ -79,6 +79,7 @@ def test_ranks_of_texts_match_numbers_by_hand():
     assert ranks("combined") == [2, 1, 2]
     assert ranks("combined", alpha=0.0) == [1, 2, 1]
     assert ranks("combined", alpha=0.5) == [1, 1, 2]  # text 0: 0.96 against 0.94
+    assert ranks("combined", alpha=0.5, temperature=20.0) == [2, 1, 2]  # text 0: 0.9 against 0.5 + 0.5
 
 
 def test_ranks_of_videos_match_numbers_by_hand():

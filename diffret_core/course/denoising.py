@@ -46,11 +46,11 @@ def headline(found: Search) -> str:
 def describe_denoising(found: Search) -> str:
     """Say in words what the figures show, for those who do not see them and for those who wonder."""
     noise, answer = found.states[0], found.states[-1]
-    first = leading(found)[0]
+    first = f"candidate {leading(found)[0] + 1} is the highest" if answer.max() > answer.min() else "all are equal"
     return (
         f"{len(answer)} candidates, the most similar on the left. At noise level {found.levels[0]} the bars are random "
         f"numbers (here from {noise.min():.2f} to {noise.max():.2f}); at level 0 they are the generated answer (from "
-        f"{answer.min():.2f} to {answer.max():.2f}), in which candidate {first + 1} is the highest. A diamond is what "
+        f"{answer.min():.2f} to {answer.max():.2f}), in which {first}. A diamond is what "
         "the network takes for the answer at that level: step by step the bars settle on the diamonds. The lines below "
         "follow the diamonds over all levels. Each level is stretched from its lowest candidate to its highest."
     )

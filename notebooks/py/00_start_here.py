@@ -38,7 +38,7 @@ samples = setup.open_samples()
 # Nobody has tagged these videos. The model looks at their pixels, reads your words, and gives every video a score.
 
 # %%
-found = search(samples.model, samples.videos, samples.video_ids, "a red circle moves left")
+found = search(samples.model, samples.videos, samples.video_ids, "a red circle goes left")
 show.ranking(samples, found)
 
 # %% [markdown]
@@ -130,7 +130,7 @@ for text in ("a red circle moves left", "a red circle moves right", "a dog runs 
     print(f"{text:28} similarity {best.similarity:.2f}   {samples.captions[best.video]}")
 
 # %% [markdown]
-# - It is good at **colours**, fair at shapes, and unsure about **motion**, which it must piece together from a few
+# - It is good at **colours**, weaker at shapes, and unsure about **motion**, which it must piece together from a few
 #   small frames.
 # - It **cannot say no**. A dog on a beach gets a ranking too. Its scores are lower; how to use that is the subject of
 #   notebook 10.
