@@ -85,6 +85,8 @@ class ModelConfig:
         _above_zero("frames_per_second", self.frames_per_second)
         _at_least("num_temporal_layers", self.num_temporal_layers, 1)
         _at_least("num_noise_levels", self.num_noise_levels, 1)
+        if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
+            raise ValueError(f"image_std is {self.image_std}; mean and std have three numbers each, std above 0")
         _one_of("schedule", self.schedule, get_args(ScheduleKind))
         _one_of("mode", self.mode, get_args(Mode))
 
@@ -106,7 +108,7 @@ class ContrastiveConfig:
     Attributes:
         num_videos: Training videos used, from the start of the training list; None uses all.
         num_steps: Optimiser steps.
-        batch_size: Pairs per step, one caption per video.
+        batch_size: Pairs of a caption and its video per step.
         clip_learning_rate: Peak rate of CLIP's own weights.
         new_learning_rate: Peak rate of the temporal transformer and the token interaction.
         weight_decay: AdamW's, on matrices only.

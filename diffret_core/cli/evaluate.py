@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(json.dumps(metrics, indent=2))
     else:
-        print(f"{collection.name} {arguments.split}: {len(gallery.captions)} texts, {len(gallery.video_ids)} videos")
+        print(f"{arguments.split} split: {len(gallery.captions)} texts, {len(gallery.video_ids)} videos")
         print_metrics(metrics)
     return 0
 
