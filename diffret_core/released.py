@@ -1,5 +1,6 @@
 """The released model's state dict, translated: its key names, and the architecture that its tensors imply."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def read_released(path: Path | str) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file; give the path of a released checkpoint (.bin)")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of pickle protocols other than torch's usual one
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever a damaged byte runs into
         kind = type(error).__name__  # torch's own words fill a screen
         raise ValueError(f"{path}: damaged, or more than plain tensors ({kind}); fetch it again") from None

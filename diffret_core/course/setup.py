@@ -65,13 +65,13 @@ def open_samples(*, folder: Path | str | None = None, model_folder: Path | str |
 
 def report(model: Retriever, collection: Collection) -> str:
     """Say in a few lines what was found; nothing in it depends on the machine but the device."""
-    num_parameters = sum(weight.numel() for weight in model.parameters())
+    num_weights = sum(int(weights.count_nonzero()) for weights in model.parameters())  # unknown words have zeros
     counts = {split: len(collection.video_ids(split)) for split in ("test", "train", "validation")}
     config = model.config
     lines = (
         f"videos   {counts['test']:,} to search (test split); {counts['train']:,} for training and "
         f"{counts['validation']:,} for validation, not needed here",
-        f"model    {num_parameters / 1e6:.1f} million parameters on {model.device.type}, trained on sample videos only",
+        f"model    {num_weights / 1e6:.1f} million weights, trained on sample videos only, on {model.device.type}",
         f"search   {config.scoring.num_candidates} candidates, noise levels {config.num_noise_levels} down to 0, "
         f"alpha {config.scoring.alpha:g}",
     )

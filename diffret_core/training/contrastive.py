@@ -8,10 +8,11 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from diffret_core.config import ContrastiveConfig
-from diffret_core.features import VideoFeatures
+from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import contrastive_loss
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
+from diffret_core.training.processes import all_rows, own_rows
 from diffret_core.training.trainer import ParameterGroup, Trainer
 
 Normalise = Callable[[UInt8[Tensor, "V F 3 H H"]], Float[Tensor, "V F 3 H H"]]
@@ -58,10 +59,13 @@ def contrastive_trainer(
         texts = _pairs_of_step(step, num_texts, config.batch_size, seed)
         videos = pairs.video_of_text[texts]
         word_ids, word_mask = _trim(pairs.word_ids[texts], pairs.word_mask[texts])
-        frame_mask = pairs.frame_mask[videos]
-        images = normalise(pairs.images[videos]) * frame_mask[..., None, None, None]  # padding is 0 after normalising
-        text_features = model.encode_tokens(word_ids.to(model.device), word_mask.to(model.device))
-        video_features: VideoFeatures = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
+        own_ids, own_mask, own_videos = own_rows(word_ids), own_rows(word_mask), own_rows(videos)
+        frame_mask = pairs.frame_mask[own_videos]
+        images = normalise(pairs.images[own_videos]) * frame_mask[..., None, None, None]  # padding: 0 after normalising
+        own_texts = model.encode_tokens(own_ids.to(model.device), own_mask.to(model.device))
+        own_frames = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
+        text_features = TextFeatures(*map(all_rows, own_texts))
+        video_features = VideoFeatures(*map(all_rows, own_frames))
         same = _belong_together(word_ids, videos).to(model.device)
         return contrastive_loss(model.similarity(text_features, video_features), model.logit_scale, same_video=same)
 

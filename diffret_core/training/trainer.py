@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from diffret_core.training.processes import average_gradients
+
 _LOWER_RATE = "lower the learning rate"
 
 LossOfStep = Callable[[int], Float[Tensor, ""]]
@@ -75,6 +77,7 @@ class Trainer:
                 raise ValueError(f"the loss became {loss.item()} in step {self.num_done + 1}; {_LOWER_RATE}")
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            average_gradients(self._parameters.values())
             norm = nn.utils.clip_grad_norm_(self._parameters.values(), self.max_gradient_norm)
             if not math.isfinite(float(norm)):
                 raise ValueError(f"the gradient became {float(norm)} in step {self.num_done + 1}; {_LOWER_RATE}")

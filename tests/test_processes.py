@@ -1,0 +1,83 @@
+"""Two real processes against one: the same loss, the same gradients, the same weights."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffret_core.training.processes import all_rows, average_gradients, num_processes, own_rows
+
+WORKER = """
+import sys, torch
+from torch import distributed, nn
+from diffret_core.losses import contrastive_loss
+from diffret_core.training.processes import all_rows, average_gradients, own_rows
+
+rank, folder, released = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "released"
+meeting = f"file://{folder}/meeting_{sys.argv[3]}"
+distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+torch.manual_seed(0)
+texts, videos, weight = torch.randn(6, 4), torch.randn(6, 4), nn.Parameter(torch.randn(4, 4))
+own = own_rows(texts) @ weight
+everything = all_rows(own)
+if released:  # gathered values carry no gradient; only the own part does
+    others = everything.detach()
+    everything = torch.cat([own, others[3:]] if rank == 0 else [others[:3], own])
+contrastive_loss(everything @ videos.T, torch.tensor(2.0)).backward()
+average_gradients([weight])
+if rank == 0:
+    torch.save({"gradient": weight.grad, "rows": everything.detach()}, f"{folder}/{sys.argv[3]}.pt")
+distributed.destroy_process_group()
+"""
+
+
+def gradient_of_two_processes(folder, kind):
+    root = Path(__file__).resolve().parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    workers = [
+        subprocess.Popen([sys.executable, "-c", WORKER, str(rank), str(folder), kind], env=environment)
+        for rank in (0, 1)
+    ]
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    return torch.load(folder / f"{kind}.pt", weights_only=True)
+
+
+def gradient_of_one_process():
+    from diffret_core.losses import contrastive_loss
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        texts, videos, weight = torch.randn(6, 4), torch.randn(6, 4), torch.randn(4, 4).requires_grad_()
+    contrastive_loss(texts @ weight @ videos.T, torch.tensor(2.0)).backward()
+    return weight.grad, (texts @ weight).detach()
+
+
+def test_gradients_do_not_depend_on_the_number_of_processes(tmp_path):
+    gradient, rows = gradient_of_one_process()
+    found = gradient_of_two_processes(tmp_path, "ours")
+    torch.testing.assert_close(found["rows"], rows)
+    torch.testing.assert_close(found["gradient"], gradient)
+
+
+def test_gradients_of_the_released_gather_are_half_the_true_ones_with_two_processes(tmp_path):
+    gradient, _ = gradient_of_one_process()
+    found = gradient_of_two_processes(tmp_path, "released")
+    torch.testing.assert_close(found["gradient"], gradient / 2)
+
+
+def test_one_process_keeps_its_batch_and_its_gradients():
+    batch, parameter = torch.randn(3, 2), torch.nn.Parameter(torch.ones(2))
+    parameter.grad = torch.tensor([1.0, 2.0])
+    average_gradients([parameter])
+    assert num_processes() == 1
+    assert own_rows(batch) is batch and all_rows(batch) is batch
+    assert parameter.grad.tolist() == [1.0, 2.0]
+
+
+def test_batch_that_cannot_be_dealt_out_is_refused(monkeypatch):
+    monkeypatch.setattr("diffret_core.training.processes.num_processes", lambda: 4)
+    with pytest.raises(ValueError, match="batch of 6 cannot be dealt out to 4 processes"):
+        own_rows(torch.zeros(6, 1))
