@@ -15,7 +15,7 @@ from diffret_core.config import ModelConfig
 from diffret_core.course import environment, rankings, search_box, setup, show, style, thumbnails
 from diffret_core.course.denoising import describe_denoising, headline, leading, relative_heights
 from diffret_core.course.denoising_figure import denoising_figure
-from diffret_core.course.denoising_picture import snapshot_indices
+from diffret_core.course.denoising_picture import save_picture, snapshot_indices
 from diffret_core.course.figures import save_denoising_figure
 from diffret_core.course.setup import Samples
 from diffret_core.datasets import read_collection
@@ -115,7 +115,7 @@ def test_setup_report_counts_what_is_there(samples):
     assert "300 to search" in said
     assert "4,000 for training" in said
     assert "noise levels 5 down to 0" in said
-    assert f"{sum(p.numel() for p in samples.model.parameters()) / 1e6:.1f} million" in said
+    assert f"{sum(int((p != 0).sum()) for p in samples.model.parameters()) / 1e6:.1f} million weights" in said
 
 
 def test_setup_without_a_model_says_how_to_get_one(tmp_path):
@@ -237,9 +237,11 @@ def test_ranking_escapes_the_sentence(samples, found):
 
 def test_three_rankings_are_sorted_by_their_own_score(samples, found):
     html = rankings.three_rankings_html(samples, found, num_shown=NUM_VIDEOS)
-    for name, (_, score) in rankings.SCORES.items():
+    fields = {"similarity": "similarity", "generated": "generated_probability", "combined": "combined_score"}
+    assert list(rankings.SCORES) == list(fields)
+    for name, field in fields.items():
         values = [float(value) for value in re.findall(rf"{name} (-?\d+\.\d+)<", html)]
-        expected = sorted((score(one) for one in found.results), reverse=True)
+        expected = sorted((getattr(one, field) for one in found.results), reverse=True)
         assert values == pytest.approx(expected, abs=5e-4)
 
 
@@ -360,8 +362,15 @@ def test_snapshots_include_both_ends():
 
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_figure_is_saved_as_a_picture(found, tmp_path, ending, start):
-    save_denoising_figure(found._replace(text="costs $5 and $6"), tmp_path / f"walk.{ending}")
+    save_denoising_figure(found, tmp_path / f"walk.{ending}")
     assert (tmp_path / f"walk.{ending}").read_bytes().startswith(start)
+
+
+def test_picture_shows_dollar_signs_as_text(found, tmp_path):
+    no_formula = r"costs $\oops{5} and $6"
+    captions = dict.fromkeys(found.candidates, no_formula)
+    save_picture(found._replace(text=no_formula), tmp_path / "walk.png", captions=captions)
+    assert (tmp_path / "walk.png").stat().st_size > 10_000
 
 
 def test_figure_is_saved_as_a_page_that_needs_no_network(found, tmp_path):
@@ -371,9 +380,12 @@ def test_figure_is_saved_as_a_page_that_needs_no_network(found, tmp_path):
     assert page.named("link") == []
 
 
-@pytest.mark.parametrize("name", ["walk.mp4", "walk", "missing/walk.png"])
-def test_figure_is_not_saved_where_it_cannot_be(found, tmp_path, name):
-    with pytest.raises((ValueError, FileNotFoundError), match=r"\.png"):
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("walk.mp4", r"use .html, .png"), ("walk", r"use .html, .png"), ("no/walk.png", "make it first")],
+)
+def test_figure_is_not_saved_where_it_cannot_be(found, tmp_path, name, advice):
+    with pytest.raises((ValueError, FileNotFoundError), match=advice):
         save_denoising_figure(found, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,8 @@ c.ServerApp.root_dir = str(root)
 c.LabApp.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
 c.ServerApp.allow_root = True  # containers and rented machines
 
-# No news pop-up and no look at the network for updates: overrides.json answers the question before it is asked.
+# No news pop-up and no look at the network for updates: overrides.json answers the question before it is asked. It also
+# keeps widgets in a learner's saved notebook, so that a search box is still there when it is opened again.
 c.LabApp.app_settings_dir = str(root / "tools" / "jupyter_lab_settings")
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 # `make lab` has installed the package. Elsewhere, as on Colab, it is found in the clone around or below this folder.
 places = [Path.cwd(), *Path.cwd().parents, *Path.cwd().glob("*/")]
-sys.path += [str(place) for place in places if (place / "diffret_core").is_dir()][:1]
+sys.path[:0] = [str(place) for place in places if (place / "diffret_core").is_dir()][:1]
 try:
     from diffret_core.course import environment
 except ModuleNotFoundError:
@@ -38,14 +38,16 @@ samples = setup.open_samples()
 # Nobody has tagged these videos. The model looks at their pixels, reads your words, and gives every video a score.
 
 # %%
-found = search(samples.model, samples.videos, samples.video_ids, "a red circle goes left")
+found = search(samples.model, samples.videos, samples.video_ids, "a blue square above an orange square")
 show.ranking(samples, found)
 
 # %% [markdown]
-# Under each video stands a caption that a person might have written for it. **The model never saw these captions**:
-# it ranks by what it sees.
-#
-# And it gives three scores. The last one, *combined*, orders the row. Where do they come from?
+# Under each video stands a caption that a person might have written for it. **The model never saw these captions**: it
+# ranks by what it sees. The last of its three scores, *combined*, orders the row.
+
+# %% tags=["nbval-check-output"]
+for one in found.results[:3]:
+    print(f"{one.rank}. {one.video}: {samples.captions[one.video]}")
 
 # %% [markdown]
 # ## Two opinions, one ranking
@@ -56,16 +58,17 @@ show.ranking(samples, found)
 # | **generated** | a diffusion model | looks at the 32 most similar videos *together*, gives each a probability |
 # | **combined** | both | similarity + α · generated; α was chosen on other videos |
 #
-# The next sentence was written for one video of the collection, so we know what was meant.
+# The next sentence was written for one video of the collection, so we know which one is meant.
 
 # %%
-caption, meant = samples.collection.pairs("test")[9]
-found = search(samples.model, samples.videos, samples.video_ids, caption)
+caption, meant = samples.collection.pairs("test")[76]
+found = search(samples.model, samples.videos, samples.video_ids, caption, seed=2)
 show.three_rankings(samples, found, meant=meant)
 
 # %% [markdown]
-# The star marks the video that was meant. The rows differ: the two opinions are not the same opinion. Which one is
-# right more often is a question for all 300 sentences, not for one: notebook 09 counts.
+# The star marks the video that is meant. Here the generator puts right what similarity got wrong. That is why the
+# sentence was chosen: over all 300, similarity is right a little more often (40 % against 36 %), and both together no
+# more often than similarity alone. Notebook 09 measures that with care.
 #
 # One rule to remember: the generator only sees the 32 candidates. **A video that similarity leaves out, it can never
 # bring back.**
@@ -73,8 +76,8 @@ show.three_rankings(samples, found, meant=meant)
 # %% [markdown]
 # ## From noise to an answer
 #
-# How does one *generate* a ranking? Give each candidate a random number. Ask a network what the true answer behind
-# these numbers might be, move a small step towards its guess, and ask again. After 50 steps the randomness is gone.
+# How does one *generate* a ranking? Give each candidate a random number. Ask a network which answer might be hidden
+# behind these numbers, move a small step towards its guess, and ask again. After 50 steps the randomness is gone.
 #
 # Move the slider from left to right, or press play.
 
@@ -82,41 +85,34 @@ show.three_rankings(samples, found, meant=meant)
 show.denoising(samples, found)
 
 # %% [markdown]
-# **What to see.** At the left end the bars mean nothing. The diamonds, the network's guess, are there from the start,
-# and they change as it looks again. In the last few steps the bars settle on them: the noise is gone, the answer is
-# left.
+# **What to see.** On the left the bars mean nothing, and yet the network's first guess, the diamonds, still leans on
+# them: the highest of both is the same candidate. Step by step that one loses its lead (follow its grey line); at the
+# very end the bars settle on the diamonds, and the noise is gone.
 
 # %% [markdown]
 # ## Does the answer depend on the noise?
 #
-# The walk begins with random numbers; another seed gives others. If the ranking is worth anything, it should come out
-# alike.
+# The walk begins with random numbers, and another seed gives others. If the ranking is worth anything, it should come
+# out alike.
 
 # %%
 for seed in range(5):
     again = search(samples.model, samples.videos, samples.video_ids, caption, seed=seed)
-    noise, answer = again.states[0], again.states[-1]
-    print(
-        f"seed {seed}: highest in the noise: candidate {noise.argmax() + 1:2}, in the answer: {answer.argmax() + 1:2}"
-    )
+    first = [int(values.argmax()) + 1 for values in (again.states[0], again.estimates[0], again.states[-1])]
+    print("seed {}: highest in the noise {:2}, in the first guess {:2}, in the answer {:2}".format(seed, *first))
 
 # %% [markdown]
-# The left column is chance. The right column is what the model thinks.
+# The numbers name candidates, as in the figure. The first column is chance, the last is what the model thinks.
 
 # %% [markdown]
 # ## Now you
 #
 # Type a sentence and press Enter. Shapes: circle, square, triangle, star, heart, diamond, cross, ring, moon. Colours:
 # red, orange, yellow, green, blue, purple, pink, black, white. They move, spin, bounce, grow, shrink, circle or rest,
-# on a background of one colour.
+# alone or in twos, on a background of one colour.
 
 # %%
-examples = [
-    "a yellow star gets bigger",
-    "a purple circle slides to the left",
-    "a black cross on a light green background",
-    "a dog runs along the beach",
-]
+examples = ["a green star grows", "a white star and a pink cross", "a dog runs along the beach"]
 show.search_box(samples, examples)
 
 # %% [markdown]
@@ -125,17 +121,17 @@ show.search_box(samples, examples)
 # It is tiny, and it has seen nothing but a few thousand drawn scenes like these.
 
 # %%
-for text in ("a red circle moves left", "a red circle moves right", "a dog runs along the beach"):
+for text in ("a yellow cross becomes larger", "a yellow cross becomes smaller", "a dog runs along the beach"):
     best = search(samples.model, samples.videos, samples.video_ids, text).results[0]
-    print(f"{text:28} similarity {best.similarity:.2f}   {samples.captions[best.video]}")
+    print(f"{text:31} similarity {best.similarity:.2f}   {samples.captions[best.video]}")
 
 # %% [markdown]
-# - It is good at **colours**, weaker at shapes, and unsure about **motion**, which it must piece together from a few
-#   small frames.
-# - It **cannot say no**. A dog on a beach gets a ranking too. Its scores are lower; how to use that is the subject of
-#   notebook 10.
-# - All numbers here come from the sample collection, not from a benchmark. With CLIP ViT-B/32 instead of these
-#   weights, the same code is the paper's model (notebook 12).
+# - It is good at **colours** (the first video shows the colours asked for in 79 % of the test sentences), weaker at
+#   shapes (47 %), and unsure about **motion**, which it must piece together from a few small frames: larger or smaller
+#   is all the same to it here.
+# - It **cannot say no**. A dog on a beach gets a ranking too, with lower scores; notebook 10 makes use of that.
+# - All this is about the sample collection and says nothing of a benchmark. With CLIP ViT-B/32 in place of these
+#   weights, the same code is the model of the paper (notebook 12).
 
 # %% [markdown]
 # ## The course
