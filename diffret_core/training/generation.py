@@ -65,14 +65,8 @@ def generation_trainer(
         epsilon = torch.randn(others.shape, generator=draw).to(similarity)
         queries, items = (chosen[pairs], others) if from_text else (pairs, chosen[others])
         denoise = model.bind_denoiser(direction, texts, videos, queries, items)
-        return generation_loss(
-            denoise,
-            k,
-            epsilon,
-            model.alpha_bar,
-            loss_scale=config.loss_scale,
-            offset_penalty=config.offset_penalty,
-        )
+        scale, penalty = config.loss_scale, config.offset_penalty
+        return generation_loss(denoise, k, epsilon, model.alpha_bar, loss_scale=scale, offset_penalty=penalty)
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
         return torch.stack([loss_of_direction(direction, step) for direction in DIRECTIONS]).sum()
