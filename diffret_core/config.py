@@ -77,6 +77,8 @@ class ModelConfig:
         for part in ("embed_dim", "vision_cfg", "text_cfg"):
             if part not in self.clip:
                 raise ValueError(f"clip: {part!r} is missing; an open_clip architecture needs it")
+        if not isinstance(self.clip.get("quick_gelu", False), bool):
+            raise ValueError(f"clip: quick_gelu is {self.clip['quick_gelu']!r}; it must be true or false")
         context_length = self.clip["text_cfg"].get("context_length", 77)
         if not 3 <= self.max_words <= context_length:
             raise ValueError(f"max_words is {self.max_words}; the text encoder takes 3 to {context_length}")
@@ -187,7 +189,6 @@ class Recipe:
 
     Attributes:
         name: How `diffret train --recipe` calls it.
-        collection: Name of the reader, such as "msrvtt".
         model: The architecture.
         contrastive: Stage 1.
         generation: Stage 2.
@@ -198,7 +199,6 @@ class Recipe:
     """
 
     name: str
-    collection: str
     model: ModelConfig
     contrastive: ContrastiveConfig
     generation: GenerationConfig
@@ -228,6 +228,8 @@ def model_config_from_json(value: Any) -> ModelConfig:
 
 
 def _at_least(name: str, value: int | float, least: int | float) -> None:
+    if type(least) is int and type(value) is not int:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number")
     if not value >= least:
         raise ValueError(f"{name} is {value}; it must be at least {least}")
 

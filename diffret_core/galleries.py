@@ -162,9 +162,12 @@ def encode_gallery(
     )
 
 
-def feature_folder(collection: Collection) -> Path:
-    """Give the folder beside a collection's videos in which their features are kept."""
-    return collection.videos_folder.parent / "features"
+def feature_folder(collection: Collection, split: Split) -> Path:
+    """Give the folder beside a collection's videos in which a split's features are kept.
+
+    Each split has its own, so that the shipped features of the sample test videos stay as they are.
+    """
+    return collection.videos_folder.parent / "features" / split
 
 
 def _read_one(path: Path, config: ModelConfig) -> UInt8[Tensor, "F 3 H H"]:

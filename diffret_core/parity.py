@@ -75,6 +75,11 @@ def compare_with_released(folder: Path | str) -> list[Comparison]:
         return [_compare(name, replay.compute(name), outputs[name]) for name in computed]
     except KeyError as error:
         raise ValueError(f"{folder}: not a complete parity folder; {error} is missing") from None
+    except (TypeError, IndexError, RuntimeError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{folder}: its configuration, inputs and weights do not fit together ({first_line})"
+        ) from None
 
 
 class Replay:

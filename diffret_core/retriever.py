@@ -165,4 +165,7 @@ def choose_device(requested: str = "auto") -> torch.device:
     if not available.get(requested.split(":")[0], False):
         there = ", ".join(name for name, is_there in available.items() if is_there)
         raise ValueError(f"device {requested!r} is not available here; choose one of: auto, {there}")
-    return torch.device(requested)
+    try:
+        return torch.device(requested)
+    except RuntimeError:
+        raise ValueError(f"device {requested!r} is none; write for example cuda or cuda:0") from None

@@ -51,6 +51,8 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: damaged or not a safetensors file ({error}); delete it or make it again") from None
+    if not isinstance(header, dict) or "sha256" not in header:
+        raise ValueError(f"{path}: not a file of this project; give one that it wrote")
     metadata = header.get("metadata", {})
     if header.get("sha256") != _digest(tensors, metadata):
         raise ValueError(f"{path}: the contents do not match their checksum; delete the file or make it again")
@@ -107,7 +109,7 @@ def _replace(path: Path, write: Callable[[str], Any]) -> None:
         os.replace(temporary, path)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise PermissionError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
-    except SafetensorError as error:  # safetensors' own word for a full disk
+    except (OSError, SafetensorError) as error:  # such as no room left
         raise OSError(f"{path}: cannot be written ({error}); make room or choose another folder") from None
     finally:
         if temporary is not None and os.path.exists(temporary):

@@ -118,6 +118,10 @@ def test_search_uses_a_released_checkpoint_file(data, tmp_path, capsys):
         (["search", "a star", "--data", "/nowhere"], "/nowhere"),
         (["search", "a star", "--collection", "imagenet"], "imagenet"),
         (["search", "a star", "--device", "abacus"], "abacus"),
+        (["search", "a star", "--device", "cpu:abc"], "cpu:abc"),
+        (["search", "a star", "--save-plot", "plot.gif"], "plot.gif"),
+        (["search", "a star", "--save-plot", ""], "cannot be saved"),
+        (["search", "a star", "--save-plot", "/nowhere/plot.png"], "/nowhere"),
         (["search", "a star", "--top", "0"], "--top is 0"),
         (["train", "--recipe", "huge"], "there is no recipe 'huge'"),
         (["parity", "/nowhere"], "there is no such file"),
@@ -152,7 +156,7 @@ def test_search_rebuilds_damaged_features_and_says_so(model_folder, tmp_path, ca
     command = ["search", "a star", "--json", "--data", str(data), "--model", str(model_folder)]
     assert main(command) == 0
     first = capsys.readouterr().out
-    (file,) = (data / "features").glob("*.safetensors")
+    (file,) = (data / "features" / "test").glob("*.safetensors")
     content = bytearray(file.read_bytes())
     content[-20] ^= 1
     file.write_bytes(content)
@@ -161,6 +165,14 @@ def test_search_rebuilds_damaged_features_and_says_so(model_folder, tmp_path, ca
     assert file.name in only_line(said.err)
     assert said.out == first
     assert file.read_bytes() != bytes(content)
+
+
+def test_evaluation_of_another_split_leaves_the_features_of_the_test_split_alone(data, options, capsys):
+    assert main(["search", "a star", "--json", *options]) == 0
+    before = {path: path.read_bytes() for path in (data / "features" / "test").iterdir()}
+    assert main(["evaluate", "--split", "validation", "--json", *options]) == 0
+    assert {path: path.read_bytes() for path in (data / "features" / "test").iterdir()} == before
+    assert list((data / "features" / "validation").iterdir())
 
 
 def test_help_needs_no_torch():

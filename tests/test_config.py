@@ -161,3 +161,13 @@ def test_json_without_a_needed_field_is_refused():
     del description["clip"]
     with pytest.raises(ValueError, match="clip"):
         inspect.unwrap(model_config_from_json)(description)
+
+
+def test_count_that_is_no_whole_number_is_refused():
+    with pytest.raises(ValueError, match="num_temporal_layers is True; it must be a whole number"):
+        tiny_config(num_temporal_layers=True)  # the type hook of the tests lets it pass: True is an int
+
+
+def test_activation_that_is_no_truth_value_is_refused():
+    with pytest.raises(ValueError, match="quick_gelu"):
+        tiny_config({**SMALL, "quick_gelu": "x"})

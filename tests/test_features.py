@@ -259,7 +259,7 @@ def test_interrupted_write_leaves_the_old_file_whole_and_nothing_beside_it(ask, 
 
 def test_features_are_returned_when_writing_fails_and_the_old_file_stays(ask, videos, tmp_path, monkeypatch):
     ask(RecordingEncoder(), videos[:3])
-    with monkeypatch.context() as patched, pytest.warns(UserWarning, match="could not be saved in .*: stopped"):
+    with monkeypatch.context() as patched, pytest.warns(UserWarning, match="could not be saved in .*stopped"):
         patched.setattr(os, "replace", stopped_by(OSError))
         features = ask(RecordingEncoder(), warns=True)
     assert same(features, RecordingEncoder()(videos))

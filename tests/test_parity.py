@@ -208,3 +208,14 @@ def test_output_that_nothing_computes_is_refused(folder, whole, name):
     rewrite(folder / "outputs.safetensors", {**outputs, name: torch.zeros(2)})
     with pytest.raises(ValueError, match=f"output '{name}'"):
         compare_with_released(folder)
+
+
+@pytest.mark.parametrize("change", [{"diffusion_steps": "x"}, {"candidates": None}, {"candidates": 100}])
+def test_folder_whose_parts_do_not_fit_together_is_refused_in_one_line(folder, change):
+    import json
+
+    config = {**json.loads((folder / "config.json").read_text()), **change}
+    rewrite(folder / "config.json", json.dumps(config).encode())
+    with pytest.raises(ValueError) as caught:
+        compare_with_released(folder)
+    assert "\n" not in str(caught.value)

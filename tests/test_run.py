@@ -87,9 +87,32 @@ def test_run_names_missing_training_videos_before_it_trains(tmp_path):
     collection = read_collection("msrvtt", data, hold_out_validation=True)
     collection.video_path(collection.video_ids("train")[5]).unlink()
     steps = []
-    with raises(FileNotFoundError, match="1 of 8 training videos are missing"):
+    with raises(FileNotFoundError, match="1 of 8 videos to train or validate with are missing"):
         train(tiny_recipe(), collection, tmp_path / "out", listen=lambda what, *_: steps.append(what))
     assert "stage 1" not in steps
+
+
+def test_run_names_missing_validation_videos_before_it_trains_and_leaves_the_folder_free(tmp_path):
+    collection = read_collection("msrvtt", make_collection(tmp_path / "data"), hold_out_validation=True)
+    collection.video_path(collection.video_ids("validation")[0]).unlink()
+    with raises(FileNotFoundError, match="1 of 4 videos to train or validate with are missing"):
+        train(tiny_recipe(), collection, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_refuses_to_go_on_with_other_captions(collection, tmp_path):
+    def interrupt(what, *_):
+        if what == "stage 1":
+            raise KeyboardInterrupt
+
+    with raises(KeyboardInterrupt):
+        train(tiny_recipe(), collection, tmp_path / "out", listen=interrupt)
+    data = make_collection(tmp_path / "data")
+    annotation = data / "MSRVTT_data.json"
+    annotation.write_text(annotation.read_text(encoding="utf-8").replace("a video:", "a clip:"), encoding="utf-8")
+    other = read_collection("msrvtt", data, hold_out_validation=True)
+    with raises(ValueError, match="other captions"):
+        train(tiny_recipe(), other, tmp_path / "out")
 
 
 def test_run_zeroes_the_words_it_never_saw_and_stores_only_the_others(finished):

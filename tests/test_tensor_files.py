@@ -98,7 +98,7 @@ def test_file_of_another_program_is_refused(tmp_path):
     from safetensors.torch import save_file
 
     save_file(TENSORS, tmp_path / "x")
-    with pytest.raises(ValueError, match="checksum"):
+    with pytest.raises(ValueError, match="not a file of this project"):
         read_tensors(tmp_path / "x")
 
 
@@ -173,3 +173,11 @@ def test_full_disk_is_an_error_of_the_system_and_leaves_nothing(tmp_path, name):
 
 def test_file_can_be_read_by_others(written):
     assert written.stat().st_mode & 0o777 == 0o644
+
+
+def test_file_whose_header_is_another_programs_is_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(2)}, tmp_path / "x.safetensors", metadata={"diffret": "[1]"})
+    with pytest.raises(ValueError, match="not a file of this project"):
+        read_tensors(tmp_path / "x.safetensors")

@@ -47,7 +47,6 @@ def tiny_recipe(**changes):
     )
     recipe = Recipe(
         name="few_steps",
-        collection="msrvtt",
         model=model,
         contrastive=ContrastiveConfig(
             num_videos=4, num_steps=4, batch_size=4, clip_learning_rate=1e-3, zero_unseen_words=True

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             model,
             collection,
             arguments.split,
-            cache_folder=feature_folder(collection),
+            cache_folder=feature_folder(collection, arguments.split),
             allow_missing=arguments.allow_missing,
             progress=lambda done, total: bars("encoding videos", done, total),
         )

@@ -24,7 +24,8 @@ class Bars:
             self._close()
             self._what = what
             seconds = 0.2 if sys.stderr.isatty() else 30.0  # between updates: a log file wants few
-            self._bar = tqdm(total=total, desc=what, dynamic_ncols=True, initial=done - 1, mininterval=seconds)
+            before = 0 if loss is None else done - 1  # a resumed stage did not begin now
+            self._bar = tqdm(total=total, desc=what, dynamic_ncols=True, initial=before, mininterval=seconds)
         if loss is not None:
             self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self._bar.update(done - self._bar.n)

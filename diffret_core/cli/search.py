@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffret_core.cli import arguments as shared
@@ -16,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("text", help="what to look for, in words")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many videos to print (default: 10)")
-    parser.add_argument("--save-plot", metavar="FILE", help="save the walk from noise to ranking: .html or .png")
+    parser.add_argument(
+        "--save-plot", metavar="FILE", help="save the walk from noise to answer: .html, .png, .svg or .pdf"
+    )
     shared.add_json(parser)
     shared.add_seed(parser)
     shared.add_model(parser)
@@ -31,25 +34,26 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--top is {arguments.top}; it must be at least 1")
     from diffret_core.cli.inputs import open_collection, open_model
     from diffret_core.cli.progress import Bars
+    from diffret_core.course.figures import check_plot_path, save_denoising_figure
     from diffret_core.galleries import encode_video_files, feature_folder
     from diffret_core.search import search
 
+    if arguments.save_plot is not None:
+        check_plot_path(Path(arguments.save_plot))
     collection, model = open_collection(arguments), open_model(arguments)
     video_ids = collection.video_ids("test")
     with Bars() as bars:
         videos = encode_video_files(
             model,
             [collection.video_path(video) for video in video_ids],
-            cache_folder=feature_folder(collection),
+            cache_folder=feature_folder(collection, "test"),
             progress=lambda done, total: bars("encoding videos", done, total),
         )
     found = search(model, videos, video_ids, arguments.text, seed=arguments.seed)
-    if arguments.save_plot:
-        from diffret_core.course.figures import save_denoising_figure
-
+    _print(found, arguments)
+    if arguments.save_plot is not None:
         save_denoising_figure(found, arguments.save_plot)
         print(f"saved {arguments.save_plot}", file=sys.stderr)
-    _print(found, arguments)
     return 0
 
 

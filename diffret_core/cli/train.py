@@ -1,6 +1,7 @@
 """`diffret train --recipe tiny`: train both stages, resumable."""
 
 import argparse
+import sys
 
 from diffret_core.cli import arguments as shared
 
@@ -32,8 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
         chosen = replace(chosen, seed=arguments.seed)
     output = arguments.output or f"runs/{chosen.name}"
     collection = open_collection(arguments, hold_out_validation=True)  # what a model is chosen on, it must not learn
-    with Bars() as bars:
-        metrics = train(chosen, collection, output, device=choose_device(arguments.device), listen=bars)
+    try:
+        with Bars() as bars:
+            metrics = train(chosen, collection, output, device=choose_device(arguments.device), listen=bars)
+    except KeyboardInterrupt:
+        print("\nnothing is lost: the same command goes on from here", file=sys.stderr)
+        raise
     print(f"trained: {output}; on validation:")
     print_metrics(metrics)
     print(f"search with it: diffret search --model {output} 'a red circle moves left'")

@@ -19,13 +19,9 @@ def save_denoising_figure(found: Search, path: Path | str) -> None:
         FileNotFoundError: If the folder does not exist.
     """
     path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in (".html", *PICTURES):
-        raise ValueError(f"{path}: a plot cannot be saved with the ending {ending!r}; use .html, .png, .svg or .pdf")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    check_plot_path(path)
     try:
-        if ending == ".html":
+        if path.suffix.lower() == ".html":
             _save_page(found, path)
         else:
             from diffret_core.course.denoising_picture import save_picture
@@ -33,6 +29,22 @@ def save_denoising_figure(found: Search, path: Path | str) -> None:
             save_picture(found, path)
     except ModuleNotFoundError as error:
         raise ValueError(f"saving plots needs {error.name}: run pip install -e '.[course]' in the project") from None
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def check_plot_path(path: Path) -> None:
+    """Make sure that a plot can go by that name, before anything is computed for it.
+
+    Raises:
+        ValueError: If the ending is none of a plot's.
+        FileNotFoundError: If the folder does not exist.
+    """
+    ending = path.suffix.lower()
+    if ending not in (".html", *PICTURES):
+        raise ValueError(f"{path}: a plot cannot be saved with the ending {ending!r}; use .html, .png, .svg or .pdf")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
 
 
 def _save_page(found: Search, path: Path) -> None:

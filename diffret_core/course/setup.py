@@ -9,7 +9,7 @@ from IPython.display import clear_output
 from diffret_core.checkpoints import load_checkpoint
 from diffret_core.datasets import Collection, read_collection
 from diffret_core.features import VideoFeatures
-from diffret_core.galleries import encode_video_files
+from diffret_core.galleries import encode_video_files, feature_folder
 from diffret_core.locations import sample_checkpoint, sample_folder
 from diffret_core.retriever import Retriever, choose_device
 
@@ -56,7 +56,7 @@ def open_samples(*, folder: Path | str | None = None, model_folder: Path | str |
     videos = encode_video_files(
         model,
         [collection.video_path(video_id) for video_id in video_ids],
-        cache_folder=folder / "features",
+        cache_folder=feature_folder(collection, "test"),
         progress=counting("looking at the videos, once"),
     )
     print(report(model, collection))

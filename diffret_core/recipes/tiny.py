@@ -9,7 +9,9 @@ LOSS_SCALE = 20.0  # softmax(20 * x_0) is what stage 2 fits, so it is also how a
 def tiny(*, seed: int = 0) -> Recipe:
     """Train a small CLIP from random weights, then both denoisers, on the rendered sample videos.
 
-    Hardware: two CPU cores and 4 GB. Time and result: docs/results.md.
+    Command: diffret samples render, then diffret train --recipe tiny. Hardware: two CPU cores, 4 GB of memory.
+    Time: about 5 minutes to render, 25 to train. Result on the 300 test pairs: R@1 near 40 % text-to-video and 45 %
+    video-to-text; docs/results.md has all of it.
 
     Stage 2 learns from videos that stage 1 has not seen: on its own training videos stage 1's features are
     over-fitted, and a generator trained on them would learn to trust them too much.
@@ -32,7 +34,6 @@ def tiny(*, seed: int = 0) -> Recipe:
     )
     return Recipe(
         name="tiny",
-        collection="msrvtt",
         model=model,
         contrastive=ContrastiveConfig(
             num_videos=2600,

@@ -27,7 +27,7 @@ def missing_videos(folder: Path, split: Split) -> list[Rendering]:
     absent = {
         name
         for name in names
-        if not (is_intact(folder / name, files[name]) if name in files else (folder / name).is_file())
+        if not (is_intact(folder / name, files[name]) if name in files else _has_content(folder / name))
     }
     if not absent:
         return []
@@ -83,3 +83,8 @@ def write_release(folder: Path, rendered: Iterable[Rendered]) -> None:
     for name, data in files.items():
         (folder / name).write_bytes(data)
     update_manifest(folder, {**{name: {} for name in files}, **videos})
+
+
+def _has_content(path: Path) -> bool:
+    """Whether a video that no manifest describes is there; an empty file is what a full disk leaves."""
+    return path.is_file() and path.stat().st_size > 0

@@ -58,7 +58,9 @@ def contrastive_trainer(
     def loss_of_step(step: int) -> Float[Tensor, ""]:
         texts = _pairs_of_step(step, num_texts, config.batch_size, seed)
         videos = pairs.video_of_text[texts]
-        word_ids, word_mask = _trim(pairs.word_ids[texts], pairs.word_mask[texts])
+        word_ids, word_mask = pairs.word_ids[texts], pairs.word_mask[texts]
+        if model.config.mode == "default":  # in reference mode padding can win a maximum
+            word_ids, word_mask = _trim(word_ids, word_mask)
         own_ids, own_mask, own_videos = own_rows(word_ids), own_rows(word_mask), own_rows(videos)
         frame_mask = pairs.frame_mask[own_videos]
         images = normalise(pairs.images[own_videos]) * frame_mask[..., None, None, None]  # padding: 0 after normalising

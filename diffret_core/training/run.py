@@ -1,5 +1,6 @@
 """A whole run: stage 1, stage 2, the scoring chosen on validation; interrupted anywhere, it goes on from there."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -58,8 +59,9 @@ def train(
         ValueError: If the folder holds another or a finished run, or the loss stops being a number.
     """
     output = Path(output)
-    _claim(output, recipe)
-    _training_paths(collection, collection.video_ids("train"))  # missing videos are named before any work
+    for split in ("train", "validation"):  # missing videos are named before any work
+        _paths(collection, collection.video_ids(split))
+    _claim(output, recipe, collection)
     if not (output / "stage1" / CONFIG_FILE).exists():
         model = _new_model(recipe).to(device)
         _first_stage(model, recipe, collection, output, listen)
@@ -72,11 +74,15 @@ def train(
     return metrics
 
 
-def _claim(output: Path, recipe: Recipe) -> None:
-    """Make sure the folder is free or holds this very run, unfinished."""
-    description = json.loads(json.dumps(to_json(recipe)))
+def _claim(output: Path, recipe: Recipe, collection: Collection) -> None:
+    """Make sure the folder is free or holds this very run, on the same captions, unfinished."""
+    captions = json.dumps([collection.pairs("train"), collection.pairs("validation")])
+    description = {**to_json(recipe), "captions_sha256": hashlib.sha256(captions.encode()).hexdigest()}
+    description = json.loads(json.dumps(description))
     if (output / "recipe.json").exists() and read_json(output / "recipe.json") != description:
-        raise ValueError(f"{output} holds a run with other settings; choose another output folder or delete it")
+        raise ValueError(
+            f"{output} holds a run with other settings or other captions; choose another output folder or delete it"
+        )
     if (output / "metrics.json").exists():
         raise ValueError(f"{output} holds a finished run; choose another output folder or delete it")
     write_json(output / "recipe.json", description)
@@ -97,7 +103,7 @@ def _first_stage(model: Retriever, recipe: Recipe, collection: Collection, outpu
     captions, video_of_text = _captions_of(collection, videos)
     word_ids, word_mask = encoders.tokenize(captions, recipe.model.max_words)
     images, frame_mask = read_videos(
-        _training_paths(collection, videos),
+        _paths(collection, videos),
         recipe.model,
         progress=lambda done, total: listen("reading training videos", done, total, None),
     )
@@ -122,7 +128,7 @@ def _second_stage(model: Retriever, recipe: Recipe, collection: Collection, outp
     captions, video_of_text = _captions_of(collection, videos)
     features = encode_video_files(
         model,
-        _training_paths(collection, videos),
+        _paths(collection, videos),
         cache_folder=output / "features",
         progress=lambda done, total: listen("encoding training videos", done, total, None),
     )
@@ -202,11 +208,11 @@ def _captions_of(collection: Collection, videos: Sequence[str]) -> tuple[list[st
     return [caption for caption, _ in pairs], torch.tensor([video for _, video in pairs])
 
 
-def _training_paths(collection: Collection, videos: Sequence[str]) -> list[Path]:
-    missing = set(collection.missing_videos("train")) & set(videos)
+def _paths(collection: Collection, videos: Sequence[str]) -> list[Path]:
+    missing = {*collection.missing_videos("train"), *collection.missing_videos("validation")} & set(videos)
     if missing:
         raise FileNotFoundError(
-            f"{collection.name}: {len(missing)} of {len(videos)} training videos are missing in "
+            f"{collection.name}: {len(missing)} of {len(videos)} videos to train or validate with are missing in "
             f"{collection.videos_folder}, the first is {min(missing)}; for the sample collection, "
             "'diffret samples render --split all' makes them"
         )
