@@ -129,7 +129,9 @@ def test_search_uses_a_released_checkpoint_file(data, tmp_path, capsys):
 )
 def test_command_answers_a_mistake_with_one_line(arguments, expected, capsys):
     assert main(arguments) == 1
-    assert expected in only_line(capsys.readouterr().err)
+    said = capsys.readouterr()
+    assert expected in only_line(said.err)
+    assert said.out == ""  # nothing was computed first
 
 
 def test_search_names_a_damaged_video(model_folder, tmp_path, capsys):

@@ -100,6 +100,13 @@ def test_run_names_missing_validation_videos_before_it_trains_and_leaves_the_fol
     assert not (tmp_path / "out").exists()
 
 
+def test_run_refuses_a_collection_that_leaves_stage_2_without_videos(collection, tmp_path):
+    generation = replace(tiny_recipe().generation, first_video=8)
+    with raises(ValueError, match="8 training and 4 validation videos; recipe few_steps needs more than 8"):
+        train(tiny_recipe(generation=generation), collection, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_run_refuses_to_go_on_with_other_captions(collection, tmp_path):
     def interrupt(what, *_):
         if what == "stage 1":

@@ -178,6 +178,14 @@ def test_render_makes_what_is_missing(small_collection, capsys):
     assert (small_collection / "videos" / "video9001.mp4").is_file()
 
 
+def test_render_replaces_an_empty_training_video(small_collection):
+    emptied = small_collection / "videos" / "video1.mp4"
+    assert render(small_collection, "--split", "train") == 0
+    emptied.write_bytes(b"")
+    assert render(small_collection, "--split", "train") == 0
+    assert emptied.stat().st_size > 0
+
+
 def test_render_makes_the_chosen_split_only(small_collection):
     assert render(small_collection, "--split", "train") == 0
     assert rendered_in(small_collection) == ["video0.mp4", "video1.mp4"]

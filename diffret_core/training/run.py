@@ -54,11 +54,19 @@ def train(
         Metrics on the validation split; see `evaluation.evaluate`.
 
     Raises:
-        FileNotFoundError: If training videos are missing.
+        FileNotFoundError: If training or validation videos are missing.
         PermissionError: If the folder cannot be written to.
-        ValueError: If the folder holds another or a finished run, or the loss stops being a number.
+        ValueError: If the collection leaves a stage or the validation without videos, the folder holds another or a
+            finished run, or the loss stops being a number.
     """
     output = Path(output)
+    num_videos, first_video = len(collection.video_ids("train")), recipe.generation.first_video
+    num_validating = len(collection.video_ids("validation"))
+    if first_video >= num_videos or num_validating == 0:
+        raise ValueError(
+            f"{collection.name}: {num_videos} training and {num_validating} validation videos; "
+            f"recipe {recipe.name} needs more than {first_video} to train and at least 1 to validate with"
+        )
     for split in ("train", "validation"):  # missing videos are named before any work
         _paths(collection, collection.video_ids(split))
     _claim(output, recipe, collection)
