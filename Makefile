@@ -4,10 +4,11 @@
 #   TORCH_INDEX=URL       a further package index to take torch from, such as https://download.pytorch.org/whl/cpu
 #   LAB_ARGS="..."        options for JupyterLab, such as "--no-browser --port 8899"
 #   NOTEBOOKS="00 03"     which notebooks `make notebooks` makes; all of them where it is empty
+#   RUNS="seed0 seed1"    which trainings `make weights` does; all of them where it is empty
 #   TEST_ARGS="..."       options for pytest, such as "-k schedule -x"
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks clean
+.PHONY: help lab test check notebooks weights clean
 
 environment = $(or $(PYTHON),python3) tools/environment.py $(1) \
 	$(if $(PYTHON),--python-chosen) $(if $(TORCH_INDEX),--torch-index "$(TORCH_INDEX)")
@@ -32,6 +33,11 @@ check:  ## lint, formatting, docstrings and types
 notebooks:  ## make the executed notebooks from notebooks/py/
 	@$(call environment,test)
 	@.venv/bin/python tools/make_notebooks.py $(NOTEBOOKS)
+
+weights:  ## train everything that docs/results.md says of the samples (hours)
+	@$(call environment,test)
+	@.venv/bin/diffret samples render
+	@.venv/bin/python tools/sample_weights.py $(RUNS)
 
 clean:  ## remove .venv and everything that tools have cached
 	@rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -37,7 +37,9 @@ def save_checkpoint(
     Raises:
         PermissionError: If the folder cannot be written to.
     """
-    weights = {name: value.to(dtype) for name, value in model.state_dict().items()}
+    weights = {
+        name: value.to(dtype) if value.is_floating_point() else value for name, value in model.state_dict().items()
+    }
     table = weights.pop(_TOKEN_TABLE)
     row_index = table.any(dim=1).nonzero().squeeze(1)
     weights |= {_ROWS: table[row_index], _ROW_INDEX: row_index}
@@ -63,7 +65,11 @@ def load_checkpoint(folder: Path | str, *, device: torch.device | str = "cpu") -
         raise ValueError(f"{config_path}: not a checkpoint's configuration; it has no entry 'model'")
     config = model_config_from_json(description["model"])
     stored, metadata = read_tensors(weights_path)
-    weights = {name: value.float() for name, value in stored.items() if name not in (_ROWS, _ROW_INDEX)}
+    weights = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in stored.items()
+        if name not in (_ROWS, _ROW_INDEX)
+    }
     if not {_ROWS, _ROW_INDEX} <= set(stored) or _TABLE_SIZE not in metadata:
         raise ValueError(f"{weights_path}: not one of our checkpoints; it has no tensor {_ROWS}")
     weights[_TOKEN_TABLE] = _whole_token_table(stored[_ROWS].float(), stored[_ROW_INDEX], int(metadata[_TABLE_SIZE]))
@@ -123,5 +129,8 @@ def _fill(model: Retriever, weights: Mapping[str, Tensor], path: Path | str) -> 
         model.load_state_dict(weights)
     except RuntimeError as error:
         first = " ".join(" ".join(str(error).splitlines()[1:3]).split())[:200]
-        raise ValueError(f"{path}: weights of another model ({first})") from None
+        raise ValueError(
+            f"{path}: weights of another model than its configuration says ({first}); copy both files from one run, or "
+            "for the shipped model run `git checkout -- data_samples/model`"
+        ) from None
     return model

@@ -10,7 +10,13 @@ from torch import Tensor
 
 from diffret_core.config import DIRECTIONS, Direction, ScoringConfig
 from diffret_core.features import TextFeatures, VideoFeatures
-from diffret_core.metrics import best_in_group, bootstrap_interval, retrieval_metrics, target_ranks
+from diffret_core.metrics import (
+    best_in_group,
+    bootstrap_interval,
+    paired_bootstrap_interval,
+    retrieval_metrics,
+    target_ranks,
+)
 from diffret_core.randomness import numpy_generator
 from diffret_core.ranking import combined_scores, generator_scores
 from diffret_core.retriever import Generated, Retriever
@@ -18,7 +24,8 @@ from diffret_core.retriever import Generated, Retriever
 Progress = Callable[[int, int], None]
 METHODS = ("similarity", "generator", "combined")
 
-ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0)
+ALPHAS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+TEMPERATURES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 class DirectionScores(NamedTuple):
@@ -127,29 +134,34 @@ def evaluate(
         seed: Seed of the bootstrap.
 
     Returns:
-        metrics[direction][method], with the keys R@1, R@5, R@10, median_rank, mean_rank, R@1_interval.
+        metrics[direction][method], with the keys R@1, R@5, R@10, median_rank, mean_rank, R@1_interval; for "combined"
+        also what it gains over the similarity, query by query: R@1_gain and R@1_gain_interval.
     """
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for direction in DIRECTIONS:
+        ranks = {method: direction_ranks(scores, direction, method, video_of_text, scoring) for method in METHODS}
         result[direction] = {}
         for method in METHODS:
-            ranks = direction_ranks(scores, direction, method, video_of_text, scoring)
             draw = numpy_generator(seed, f"bootstrap {direction}")
-            interval = list(bootstrap_interval(ranks, draw))
-            result[direction][method] = {**retrieval_metrics(ranks), "R@1_interval": interval}
+            interval = list(bootstrap_interval(ranks[method], draw))
+            result[direction][method] = {**retrieval_metrics(ranks[method]), "R@1_interval": interval}
+        combined, similarity = (result[direction][method] for method in ("combined", "similarity"))
+        draw = numpy_generator(seed, f"paired bootstrap {direction}")
+        combined["R@1_gain"] = combined["R@1"] - similarity["R@1"]
+        combined["R@1_gain_interval"] = list(paired_bootstrap_interval(ranks["combined"], ranks["similarity"], draw))
     return result
 
 
 def choose_scoring(scores: Scores, video_of_text: Int[Tensor, " T"], scoring: ScoringConfig) -> ScoringConfig:
-    """Choose the weight of the generated probability in the combined score on a validation split.
+    """Choose weight and temperature of the generated probability in the combined score on a validation split.
 
-    Tries all `ALPHAS` and takes the one with the best R@1, averaged over both directions; the lower mean rank decides
-    between equals.
+    Tries all `ALPHAS` with all `TEMPERATURES` and takes the pair with the best R@1, averaged over both directions; the
+    lower mean rank decides between equals.
 
     Args:
         scores: Of the validation split, from `score_all`.
         video_of_text: Which video each text describes.
-        scoring: The settings of which alpha is changed.
+        scoring: The settings of which alpha and temperature are changed.
     """
 
     def quality(trial: ScoringConfig) -> tuple[float, float]:
@@ -159,4 +171,7 @@ def choose_scoring(scores: Scores, video_of_text: Int[Tensor, " T"], scoring: Sc
         ]
         return sum(one["R@1"] for one in found), -sum(one["mean_rank"] for one in found)
 
-    return max((replace(scoring, alpha=alpha) for alpha in ALPHAS), key=quality)
+    trials = [
+        replace(scoring, alpha=alpha, temperature=temperature) for alpha in ALPHAS for temperature in TEMPERATURES
+    ]
+    return max(trials, key=quality)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from diffret_core.tensor_files import read_tensors, write_tensors
 
-_FORMAT = 1  # raise it whenever features of the same name would come to mean something else
+_STORED_AS = torch.float16
+_FORMAT = 2  # raise it whenever features of the same name would come to mean something else
 
 
 class TextFeatures(NamedTuple):
@@ -134,7 +135,8 @@ def cached_video_features(
     splits share it and a moved or renamed video is not encoded again. It is written once, at the end; if encoding
     stops early (an unreadable video, Ctrl-C) what is finished is written before the error goes on. A damaged file is
     never used: a warning says so and its rows are encoded anew. If the file cannot be written, a warning says so and
-    the features are returned all the same.
+    the features are returned all the same. Features are rounded to half precision, just encoded ones as well: what a
+    file was encoded for cannot be told from the result.
 
     Args:
         paths: Video files; the result has a row for each, in this order.
@@ -172,7 +174,8 @@ def cached_video_features(
     finally:  # also when encoding stops early: finished rows are kept
         if len(rows) > num_stored:
             _store_rows(stored_in, rows, key)
-    return _stack([rows[digest] for digest in digests], stored_in)
+    frames, frame_mask = _stack([rows[digest] for digest in digests], stored_in)
+    return VideoFeatures(frames.float(), frame_mask)
 
 
 def _encoded_rows(batch: Mapping[str, Path], encode: EncodeVideos) -> dict[str, Row]:
@@ -183,7 +186,7 @@ def _encoded_rows(batch: Mapping[str, Path], encode: EncodeVideos) -> dict[str, 
             f"the encoder returned frames {tuple(frames.shape)} and mask {tuple(frame_mask.shape)} for {len(batch)} "
             "videos, expected [V, F, D] and [V, F]"
         )
-    frames, frame_mask = frames.detach().to("cpu", torch.float32), frame_mask.detach().to("cpu", torch.bool)
+    frames, frame_mask = frames.detach().to("cpu", _STORED_AS), frame_mask.detach().to("cpu", torch.bool)
     rows = list(zip(frames, frame_mask, strict=True))
     for path, (frames_of_video, mask_of_video) in zip(batch.values(), rows, strict=True):
         if not frames_of_video.isfinite().all():

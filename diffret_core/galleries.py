@@ -11,7 +11,14 @@ from torch import Tensor
 from diffret_core.checkpoints import video_encoder_fingerprint
 from diffret_core.config import ModelConfig
 from diffret_core.datasets import Collection, Split
-from diffret_core.features import TextFeatures, VideoFeatures, cached_video_features
+from diffret_core.features import (
+    TextFeatures,
+    VideoFeatures,
+    cached_video_features,
+    load_features,
+    save_features,
+    video_feature_key,
+)
 from diffret_core.frames import normalise_frames, pad_frames, read_frames
 from diffret_core.retriever import Retriever
 
@@ -93,22 +100,61 @@ def encode_video_files(
         encoded = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
         return VideoFeatures(encoded.frames.cpu(), encoded.frame_mask.cpu())
 
-    sampling: dict[str, str | int | float | bool | None] = {
-        "max_frames": config.max_frames,
-        "frames_per_second": config.frames_per_second,
-        "image_size": config.image_size,
-        "image_mean": str(config.image_mean),
-        "image_std": str(config.image_std),
-    }
     videos = cached_video_features(
         paths,
         encode=encode,
         folder=cache_folder,
         model_fingerprint=video_encoder_fingerprint(model),
-        sampling=sampling,
+        sampling=_sampling(config),
         progress=progress,
     )
     return VideoFeatures(videos.frames.to(model.device), videos.frame_mask.to(model.device))
+
+
+def keep_gallery(path: Path, model: Retriever, gallery: Gallery) -> None:
+    """Write the video features of a gallery to a file of its own, which can be used without the videos.
+
+    Args:
+        path: The file.
+        model: What encoded them.
+        gallery: The gallery.
+    """
+    half = VideoFeatures(gallery.videos.frames.half().cpu(), gallery.videos.frame_mask.cpu())
+    save_features(path, half, ids=gallery.video_ids, metadata={"key": _feature_key(model)})
+
+
+def kept_gallery(path: Path, model: Retriever, collection: Collection, split: Split) -> Gallery:
+    """Read a gallery whose videos need not be there: those of a split that `keep_gallery` has kept.
+
+    Args:
+        path: The file.
+        model: What encoded them; it encodes the captions.
+        collection: Says which captions the videos have.
+        split: Which split they are of.
+
+    Returns:
+        The gallery, all captions of each video included.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, was encoded by another model, or holds videos of another split.
+    """
+    features, video_ids, metadata = load_features(path, VideoFeatures)
+    mend = f"run `git checkout -- {path}` for the shipped model's, or `diffret samples features` to make them again"
+    if metadata.get("key") != _feature_key(model):
+        raise ValueError(f"{path}: features of another model or another version; {mend}")
+    position = {video_id: index for index, video_id in enumerate(video_ids)}
+    if unknown := set(video_ids) - set(collection.video_ids(split)):
+        raise ValueError(f"{path}: {min(unknown)} is no {split} video of this collection; {mend}")
+    pairs = [caption for caption in collection.pairs(split) if caption.video_id in position]
+    captions = [caption.text for caption in pairs]
+    return Gallery(
+        video_ids=video_ids,
+        videos=VideoFeatures(features.frames.float().to(model.device), features.frame_mask.to(model.device)),
+        captions=captions,
+        texts=encode_captions(model, captions),
+        video_of_text=torch.tensor([position[caption.video_id] for caption in pairs], device=model.device),
+    )
 
 
 @torch.no_grad()
@@ -168,6 +214,21 @@ def feature_folder(collection: Collection, split: Split) -> Path:
     Each split has its own, so that the shipped features of the sample test videos stay as they are.
     """
     return collection.videos_folder.parent / "features" / split
+
+
+def _sampling(config: ModelConfig) -> dict[str, str | int | float | bool | None]:
+    """Everything that decides which frames of a video are encoded, and how they are prepared."""
+    return {
+        "max_frames": config.max_frames,
+        "frames_per_second": config.frames_per_second,
+        "image_size": config.image_size,
+        "image_mean": str(config.image_mean),
+        "image_std": str(config.image_std),
+    }
+
+
+def _feature_key(model: Retriever) -> str:
+    return video_feature_key(video_encoder_fingerprint(model), _sampling(model.config))
 
 
 def _read_one(path: Path, config: ModelConfig) -> UInt8[Tensor, "F 3 H H"]:

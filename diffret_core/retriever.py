@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from diffret_core import candidates, encoders, sampler
 from diffret_core.config import Direction, ModelConfig
@@ -23,7 +24,7 @@ class Generated(NamedTuple):
 
     Attributes:
         candidates: Item indices, most similar first.
-        sample: The generated distribution x_0 over them, each entry within -1..1.
+        sample: The generated distribution x_0 over them, each entry within -1..1; the mean of all draws.
     """
 
     candidates: Int[Tensor, "Q N"]
@@ -97,17 +98,17 @@ class Retriever(nn.Module):
         Returns:
             denoise(x_k, k), for the losses and the sampler.
         """
+        scaled = _normalised if self.config.normalise_for_denoiser else _as_it_is
         if direction == "text_to_video":
-            query = texts.sentence[queries][:, None]  # [B, 1, D]
-            pooled = pool_frames(query, videos.frames[items], videos.frame_mask[items], mode=self.config.mode)
-            query_features, candidate_features = query, pooled
+            asking = scaled(texts.sentence[queries])[:, None]  # [B, 1, D]
+            frames, frame_mask = scaled(videos.frames[items]), videos.frame_mask[items]
+            chosen_from = pool_frames(asking, frames, frame_mask, mode=self.config.mode)
         else:
-            sentence = texts.sentence[items]  # [B, N, D]
-            frames, frame_mask = videos.frames[queries][:, None], videos.frame_mask[queries][:, None]
-            pooled = pool_frames(sentence, frames, frame_mask, mode=self.config.mode)
-            query_features, candidate_features = pooled, sentence
+            chosen_from = scaled(texts.sentence[items])  # [B, N, D]
+            frames, frame_mask = scaled(videos.frames[queries])[:, None], videos.frame_mask[queries][:, None]
+            asking = pool_frames(chosen_from, frames, frame_mask, mode=self.config.mode)
         network = self.denoiser(direction)
-        return lambda x_k, k: network(x_k, k, query_features, candidate_features)
+        return lambda x_k, k: network(x_k, k, asking, chosen_from)
 
     def denoising_steps(self, denoise: Denoise, noise: Float[Tensor, "B N"]) -> Iterator[sampler.DenoisingStep]:
         """Walk from noise to the generated distribution; see `sampler.ddim_steps`."""
@@ -127,8 +128,8 @@ class Retriever(nn.Module):
     ) -> Generated:
         """Generate a distribution over the best candidates of some queries.
 
-        Each query has its own noise, named by the seed, the direction and its index: its result does not depend on
-        which other queries are computed with it.
+        Each query has its own noise, named by the seed, the direction, its index and the draw: its result does not
+        depend on which other queries are computed with it.
 
         Args:
             direction: Which side asks.
@@ -144,10 +145,28 @@ class Retriever(nn.Module):
         rows = similarity[queries] if direction == "text_to_video" else similarity.T[queries]
         items = candidates.top_candidates(rows, self.config.scoring.num_candidates)
         denoise = self.bind_denoiser(direction, texts, videos, queries, items)
-        named = [generator(seed, f"{direction} noise", int(query)) for query in queries]
-        noise = sampler.draw_noise(named, items.shape[1]).to(similarity)
-        *_, last = self.denoising_steps(denoise, noise)
-        return Generated(items, last.x_k)
+        samples = []
+        for draw in range(self.config.scoring.num_draws):
+            noise = _own_noise(f"{direction} noise", queries, items.shape[1], seed=seed, draw=draw)
+            *_, last = self.denoising_steps(denoise, noise.to(similarity))
+            samples.append(last.x_k)
+        return Generated(items, torch.stack(samples).mean(dim=0))
+
+
+def _as_it_is(features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+    return features
+
+
+def _normalised(features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+    """Scale every feature to the size sqrt(D): 1 in each entry, on the average."""
+    return functional.normalize(features, dim=-1) * features.shape[-1] ** 0.5
+
+
+def _own_noise(
+    purpose: str, queries: Int[Tensor, " B"], num_candidates: int, *, seed: int, draw: int
+) -> Float[Tensor, "B N"]:
+    named = [generator(seed, f"{purpose}, draw {draw}" if draw else purpose, int(query)) for query in queries]
+    return sampler.draw_noise(named, num_candidates)
 
 
 def choose_device(requested: str = "auto") -> torch.device:

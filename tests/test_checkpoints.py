@@ -161,7 +161,7 @@ def test_damaged_configuration_is_refused(folder, text):
 def test_weights_of_another_architecture_are_refused(folder, tmp_path, other):
     save_checkpoint(tmp_path / "other", tiny_retriever(**{"max_frames": 6, **other}))
     (folder / CONFIG).write_bytes((tmp_path / "other" / CONFIG).read_bytes())
-    with pytest.raises(ValueError, match="weights of another model") as caught:
+    with pytest.raises(ValueError, match="weights of another model.*git checkout -- data_samples/model") as caught:
         load_checkpoint(folder)
     one_line(caught)
 
@@ -203,6 +203,39 @@ def test_fingerprint_is_that_of_the_video_encoder(model, folder):
     assert video_encoder_fingerprint(tiny_retriever(max_frames=6, mode="reference")) != video_encoder_fingerprint(
         tiny_retriever(max_frames=6)
     )
+
+
+@pytest.fixture
+def with_averages():
+    """A model whose image tower keeps running averages, which have been running."""
+    resnet = architecture(SMALL, vision_cfg={"image_size": 32, "layers": [1, 1, 1, 1], "width": 8})
+    model = tiny_retriever(resnet, max_frames=6).train()
+    with torch.no_grad():
+        for _ in range(3):
+            model.clip.visual(torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+        for name, value in model.named_buffers():
+            if name.endswith("num_batches_tracked"):
+                value.fill_(2049)  # half precision would make it 2048
+    return model.eval()
+
+
+def test_checkpoint_brings_running_averages_and_their_counts_back(with_averages, tmp_path):
+    save_checkpoint(tmp_path / "full", with_averages)
+    save_checkpoint(tmp_path / "half", with_averages, dtype=torch.float16)
+    full, half = load_checkpoint(tmp_path / "full"), load_checkpoint(tmp_path / "half")
+    assert all(ours.equal(theirs) for ours, theirs in zip(outputs(full), outputs(with_averages), strict=True))
+    for loaded in (full, half):
+        counts = [value for name, value in loaded.named_buffers() if name.endswith("num_batches_tracked")]
+        assert counts and all(value.dtype == torch.int64 and int(value) == 2049 for value in counts)
+    torch.testing.assert_close(
+        half.clip.visual.bn1.running_mean, with_averages.clip.visual.bn1.running_mean, rtol=1e-3, atol=1e-6
+    )
+
+
+def test_fingerprint_depends_on_running_averages(with_averages):
+    before = video_encoder_fingerprint(with_averages)
+    with_averages.clip.visual.bn1.running_mean[0] += 1e-3
+    assert video_encoder_fingerprint(with_averages) != before
 
 
 # released checkpoints

@@ -8,8 +8,11 @@ from pytest import fixture, mark, raises
 from tiny_collection import make_collection, tiny_recipe
 from tiny_models import released_state_dict, tiny_retriever
 
-from diffret_core.checkpoints import save_checkpoint
+from diffret_core.checkpoints import load_checkpoint, save_checkpoint
 from diffret_core.cli.main import main
+from diffret_core.recipes import RECIPES
+from diffret_core.retriever import Retriever
+from diffret_core.scenes.manifest import update_manifest
 
 
 @fixture(scope="module")
@@ -85,8 +88,9 @@ def test_evaluate_prints_both_directions_and_all_methods(options, capsys):
     assert set(metrics) == {"text_to_video", "video_to_text"}
     for methods in metrics.values():
         assert set(methods) == {"similarity", "generator", "combined"}
-        for one in methods.values():
-            assert set(one) == {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval"}
+        for method, one in methods.items():
+            gain = {"R@1_gain", "R@1_gain_interval"} if method == "combined" else set()
+            assert set(one) == {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval"} | gain
             assert one["R@5"] == 100  # four videos
             assert one["R@1_interval"][0] <= one["R@1"] <= one["R@1_interval"][1]
 
@@ -99,6 +103,84 @@ def test_evaluate_takes_more_candidates_than_there_are_videos(options, capsys):
 def test_evaluate_refuses_more_steps_than_noise_levels(options, capsys):
     assert main(["evaluate", "--num-steps", "999", *options]) == 1
     assert "num_steps is 999" in only_line(capsys.readouterr().err)
+
+
+def test_evaluate_measures_on_another_test_list(data, options, capsys):
+    usual = (data / "MSRVTT_JSFUSION_test.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (data / "MSRVTT_two_test.csv").write_text("".join(usual[:3]), encoding="utf-8")
+    assert main(["evaluate", "--test-list", "MSRVTT_two_test.csv", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "test split: 2 texts, 2 videos"
+    assert main(["evaluate", "--test-list", "MSRVTT_none.csv", *options]) == 1
+    assert "MSRVTT_none.csv" in only_line(capsys.readouterr().err)
+
+
+def test_evaluate_draws_as_many_samples_as_it_is_told(options, monkeypatch):
+    from diffret_core import evaluation
+
+    asked, score_all = [], evaluation.score_all
+
+    def watching(model, *features, **settings):
+        asked.append(model.config.scoring.num_draws)
+        return score_all(model, *features, **settings)
+
+    monkeypatch.setattr(evaluation, "score_all", watching)
+    for arguments in ([], ["--num-draws", "3"]):
+        assert main(["evaluate", *arguments, *options]) == 0
+    assert asked == [1, 3]
+
+
+def test_evaluate_refuses_no_draws(options, capsys):
+    assert main(["evaluate", "--num-draws", "0", *options]) == 1
+    assert "num_draws is 0" in only_line(capsys.readouterr().err)
+
+
+def few_steps(monkeypatch):
+    monkeypatch.setitem(RECIPES, "few_steps", tiny_recipe)
+    return ["train", "--recipe", "few_steps", "--device", "cpu"]
+
+
+def test_train_takes_the_stage_1_it_is_told(data, tmp_path, monkeypatch, capsys):
+    source, output = tmp_path / "source", tmp_path / "out"
+    save_checkpoint(source / "stage1", Retriever(tiny_recipe().model))
+    arguments = [*few_steps(monkeypatch), "--data", str(data), "--output", str(output), "--stage1", str(source)]
+    assert main(arguments) == 0
+    assert f"trained: {output}" in capsys.readouterr().out
+    given, trained = (load_checkpoint(folder).state_dict() for folder in (source / "stage1", output))
+    assert all(value.equal(given[name]) for name, value in trained.items() if "denoiser" not in name)
+    log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    assert {line["stage"] for line in log} == {"stage 2"}
+
+
+def test_train_names_a_stage_1_that_is_not_there(data, tmp_path, monkeypatch, capsys):
+    arguments = [*few_steps(monkeypatch), "--data", str(data), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--stage1", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere" in only_line(capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+@fixture
+def altered_samples(tmp_path, monkeypatch):
+    """A collection in the place of the sample one, whose test list is not that of its manifest."""
+    folder = make_collection(tmp_path / "data")
+    test_list = folder / "MSRVTT_JSFUSION_test.csv"
+    update_manifest(folder, {test_list.name: {}})
+    test_list.write_text(test_list.read_text(encoding="utf-8").replace(" a ", " the "), encoding="utf-8")
+    monkeypatch.setattr("diffret_core.cli.inputs.sample_folder", lambda: folder)
+    return folder
+
+
+@mark.parametrize("command", [["search", "a star"], ["evaluate"], ["evaluate", "--split", "validation"]])
+def test_altered_sample_collection_is_refused_in_one_line_and_another_folder_is_not(
+    altered_samples, model_folder, command, capsys
+):
+    options = ["--model", str(model_folder), "--device", "cpu"]
+    assert main([*command, *options]) == 1
+    said = capsys.readouterr()
+    line = only_line(said.err)
+    assert said.out == ""
+    assert "MSRVTT_JSFUSION_test.csv: its bytes are not those in MANIFEST.json" in line
+    assert f"git checkout -- {altered_samples / 'MSRVTT_JSFUSION_test.csv'}" in line
+    assert main([*command, "--data", str(altered_samples), *options]) == 0
 
 
 def test_search_uses_a_released_checkpoint_file(data, tmp_path, capsys):

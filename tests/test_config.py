@@ -24,12 +24,36 @@ NAN = float("nan")
     [
         tiny_config(),
         tiny_config(WIDE, schedule="linear", mode="reference", frames_per_second=0.5, max_frames=1),
-        tiny_config(scoring=ScoringConfig(num_candidates=7, alpha=0.3, temperature=20.0, num_steps=5)),
+        tiny_config(scoring=ScoringConfig(num_candidates=7, alpha=0.3, temperature=20.0, num_steps=5, num_draws=4)),
+        tiny_config(normalise_for_denoiser=True),
         tiny_config(image_mean=(0.0, 0.1, 0.2), image_std=(1.0, 1.0, 0.5)),
     ],
 )
 def test_model_configuration_comes_back_from_json_as_it_was(config):
     assert model_config_from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ContrastiveConfig(num_steps=3, clip_learning_rate=1e-4, sentence_weight=0.5, max_shift=4, frame_share=0.6),
+        GenerationConfig(num_steps=3, first_video=7, num_videos=2, offset_penalty=1.0),
+    ],
+)
+def test_stage_comes_back_from_json_as_it_was(config):
+    assert type(config)(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_configuration_of_an_older_version_means_what_it_meant():
+    description = to_json(tiny_config())
+    del description["normalise_for_denoiser"], description["scoring"]["num_draws"]
+    assert model_config_from_json(description) == tiny_config()
+    assert (tiny_config().normalise_for_denoiser, tiny_config().scoring.num_draws) == (False, 1)
+
+
+def test_stage_1_is_the_papers_unless_asked_otherwise():
+    plain = ContrastiveConfig(**STAGE_1)
+    assert (plain.sentence_weight, plain.max_shift, plain.frame_share) == (0, 0, 1)
 
 
 def test_model_configuration_knows_its_sizes():
@@ -59,6 +83,7 @@ def refused(make, **values):
         {"temperature": 0.0},
         {"temperature": NAN},
         {"num_steps": 0},
+        {"num_draws": 0},
     ],
 )
 def test_scoring_out_of_range_is_refused(values):
@@ -108,6 +133,13 @@ STAGE_1 = {"num_steps": 10, "clip_learning_rate": 1e-4}
         {"weight_decay": -0.1},
         {"warmup_fraction": 1.5},
         {"max_gradient_norm": 0.0},
+        {"sentence_weight": -0.1},
+        {"sentence_weight": NAN},
+        {"max_shift": -1},
+        {"frame_share": 0.0},
+        {"frame_share": -0.5},
+        {"frame_share": 1.01},
+        {"frame_share": NAN},
     ],
 )
 def test_contrastive_stage_out_of_range_is_refused(values):
@@ -125,6 +157,7 @@ def test_contrastive_stage_out_of_range_is_refused(values):
         {"loss_scale": NAN},
         {"first_video": -1},
         {"warmup_fraction": -0.5},
+        {"num_videos": 1},
     ],
 )
 def test_generation_stage_out_of_range_is_refused(values):

@@ -112,7 +112,7 @@ def test_environment_leaves_an_ordinary_kernel_alone(monkeypatch):
 
 def test_setup_report_counts_what_is_there(samples):
     said = setup.report(samples.model, samples.collection)
-    assert "300 to search" in said
+    assert "1,000 to search" in said
     assert "4,000 for training" in said
     assert "noise levels 5 down to 0" in said
     assert f"{sum(int((p != 0).sum()) for p in samples.model.parameters()) / 1e6:.1f} million weights" in said

@@ -234,6 +234,40 @@ def test_without_videos_drops_their_captions_in_every_split(folder):
     assert collection.video_of_caption("test") == [0]
 
 
+def test_with_one_caption_keeps_the_first_of_each_video_of_one_split(folder):
+    collection = read_msrvtt(folder)
+    one = collection.with_one_caption("train")
+    assert one.pairs("train") == (
+        Caption("a red circle", "video1"),
+        Caption("a blue square", "video0"),
+        Caption("a red circle", "video2"),
+    )
+    assert one.video_ids("train") == collection.video_ids("train")
+    assert one.video_of_caption("train") == [0, 1, 2]
+    for split in ("validation", "test"):
+        assert one.contents(split) == collection.contents(split)
+    assert len(collection.pairs("train")) == 4  # the original stays as it was
+    assert one.with_one_caption("train") == one
+
+
+def test_another_test_list_can_be_named(folder):
+    usual = read_msrvtt(folder)
+    (folder / "other_test.csv").write_text("video_id,sentence\nvideo3,a green cross\n", encoding="utf-8")
+    other = read_collection("msrvtt", folder, test_list="other_test.csv")
+    assert other.pairs("test") == (Caption("a green cross", "video3"),)
+    assert other.video_ids("test") == ("video3",)
+    for split in ("train", "validation"):
+        assert other.contents(split) == usual.contents(split)
+    assert read_msrvtt(folder) == usual
+
+
+def test_another_test_list_is_checked_as_the_usual_one_is(folder):
+    assert "has no other_test.csv" in refusal_of(folder, FileNotFoundError, test_list="other_test.csv")
+    (folder / "other_test.csv").write_text("video_id,sentence\nvideo1,a star\n", encoding="utf-8")
+    refusal = refusal_of(folder, test_list="other_test.csv")
+    assert "video video1 is also a test video in" in refusal and "other_test.csv" in refusal
+
+
 def test_unknown_names_are_answered_with_the_known_ones(folder):
     with pytest.raises(ValueError, match="no reader for a collection named 'imagenet': choose one of msrvtt"):
         read_collection("imagenet", folder)

@@ -111,8 +111,9 @@ def test_evaluation_gives_every_metric_of_both_directions_and_three_methods(mode
     assert list(found) == list(DIRECTIONS)
     for direction in DIRECTIONS:
         assert list(found[direction]) == list(METHODS)
-        for metrics in found[direction].values():
-            assert set(metrics) == {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval"}
+        for method, metrics in found[direction].items():
+            gain = {"R@1_gain", "R@1_gain_interval"} if method == "combined" else set()
+            assert set(metrics) == {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval"} | gain
             low, high = metrics["R@1_interval"]
             assert 0 <= low <= metrics["R@1"] <= high <= 100
             assert metrics["R@10"] == 100 and 1 <= metrics["median_rank"] <= 7
@@ -124,6 +125,34 @@ def test_evaluation_matches_numbers_by_hand_and_repeats_itself():
     assert found[T2V]["combined"]["R@1"] == pytest.approx(100 / 3)
     assert found[T2V]["combined"]["mean_rank"] == pytest.approx(5 / 3)
     assert evaluate(HAND, OWN, ScoringConfig()) == found
+
+
+def test_gain_matches_numbers_by_hand():
+    found = evaluate(HAND, OWN, ScoringConfig())
+    # texts: similarity finds 0 and 2, both together only 1; videos: either finds 0 and 1
+    assert found[T2V]["combined"]["R@1_gain"] == pytest.approx(-100 / 3)
+    assert found[V2T]["similarity"]["R@1"] == found[V2T]["combined"]["R@1"] == pytest.approx(200 / 3)
+    assert found[V2T]["combined"]["R@1_gain"] == 0
+    # every query is as it was, whichever are drawn: pairs know what two separate intervals cannot
+    assert found[V2T]["combined"]["R@1_gain_interval"] == [0, 0]
+    assert found[V2T]["combined"]["R@1_interval"] == [0, 100]
+
+
+def test_interval_of_the_gain_contains_it():
+    draw = torch.Generator().manual_seed(0)
+    similarity = torch.randn(40, 40, generator=draw) + 2 * torch.eye(40)
+    scores = {}
+    for direction, rows in ((T2V, similarity), (V2T, similarity.T.contiguous())):
+        sample = torch.rand(40, 10, generator=draw) * 2 - 1
+        scores[direction] = DirectionScores(rows, Generated(rows.argsort(dim=1, descending=True)[:, :10], sample))
+    for alpha in (1.0, 5.0):
+        found = evaluate(scores, torch.arange(40), ScoringConfig(alpha=alpha))
+        for direction in DIRECTIONS:
+            combined, by_similarity = found[direction]["combined"], found[direction]["similarity"]
+            low, high = combined["R@1_gain_interval"]
+            assert combined["R@1_gain"] == combined["R@1"] - by_similarity["R@1"]
+            assert -100 <= low <= combined["R@1_gain"] <= high <= 100
+            assert low < high
 
 
 def test_metrics_do_not_depend_on_the_order_of_the_gallery(model, gallery):
@@ -148,6 +177,47 @@ def test_scoring_is_chosen_by_recall_over_both_directions():
     assert chosen.alpha * (2 * high - 1) > 0.15
     for direction in DIRECTIONS:
         assert direction_ranks(scores, direction, "combined", torch.arange(2), chosen).tolist() == [1, 1]
+
+
+def side_by_side(*cases):
+    """Cases of two texts and two videos in one gallery, so unlike each other that only the own case competes."""
+    similarity = torch.full((2 * len(cases), 2 * len(cases)), -9.0)
+    candidates, sample = [], []
+    for place, (own, other, own_sample) in enumerate(cases):
+        rows = slice(2 * place, 2 * place + 2)
+        similarity[rows, rows] = torch.tensor([[own, other], [other, own]])
+        candidates += [[2 * place, 2 * place + 1], [2 * place + 1, 2 * place]]
+        sample += [[own_sample, 0.0]] * 2
+    return hand_made(similarity.tolist(), candidates, sample)
+
+
+@pytest.mark.parametrize(
+    ("cases", "works"),
+    [
+        # The similarity is wrong by 0.15 and the estimates differ by 0.02: weight 1 helps from temperature 20 on.
+        ([(0.50, 0.65, 0.02)], {20.0, 50.0}),
+        # Two are to be put right by more than 0.3, which takes a weight of 0.5 or 1. Two are right by 0.2 and their
+        # estimates wrong by 0.2, which outweighs that at either weight from temperature 5 on.
+        ([(0.0, 0.3, 1.0), (0.7, 0.5, -0.2)], {2.0}),
+    ],
+)
+@pytest.mark.parametrize("given", [1.0, 20.0])
+def test_temperature_is_chosen_with_the_weight(cases, works, given, monkeypatch):
+    alphas, temperatures = (0.01, 0.1, 0.3, 0.5, 1.0), (2.0, 5.0, 20.0, 50.0)
+    monkeypatch.setattr("diffret_core.evaluation.ALPHAS", alphas)
+    monkeypatch.setattr("diffret_core.evaluation.TEMPERATURES", temperatures)
+    scores, own = side_by_side(*cases), torch.arange(2 * len(cases))
+
+    def all_found(scoring):
+        ranks = [direction_ranks(scores, direction, "combined", own, scoring) for direction in DIRECTIONS]
+        return all(bool((one == 1).all()) for one in ranks)
+
+    trials = [ScoringConfig(alpha=alpha, temperature=one) for alpha in alphas for one in temperatures]
+    assert {trial.temperature for trial in trials if all_found(trial)} == works
+    chosen = choose_scoring(scores, own, ScoringConfig(temperature=given, num_draws=3))
+    assert all_found(chosen)
+    assert chosen.temperature in works
+    assert chosen.num_draws == 3
 
 
 def test_scoring_is_chosen_small_when_the_generator_is_wrong():

@@ -72,6 +72,11 @@ def same(first, second):
     return all(a.equal(b) and a.dtype == b.dtype for a, b in zip(first, second, strict=True))
 
 
+def kept(features):
+    """What the cache makes of features: it keeps them in half precision."""
+    return features._replace(frames=features.frames.half().float())
+
+
 def test_saved_features_come_back_equal_with_ids_and_metadata(tmp_path):
     texts = TextFeatures(torch.randn(2, 5, 4), torch.randn(2, 4), torch.ones(2, 5, dtype=torch.bool))
     save_features(tmp_path / "new" / "texts.safetensors", texts, ids=["sen0", "größer"], metadata={"model": "a"})
@@ -133,14 +138,32 @@ def test_cache_encodes_once_and_returns_the_same_features_ever_after(ask, videos
     loaded = ask(second)
     assert second.calls == []
     assert same(loaded, encoded)
-    assert same(encoded, RecordingEncoder()(videos))
+    assert same(encoded, kept(RecordingEncoder()(videos)))
+
+
+def test_cache_returns_the_same_features_whether_just_encoded_or_kept(ask, videos):
+    exact = RecordingEncoder()(videos).frames
+    just_encoded, from_file = ask(RecordingEncoder(), videos[:3]), ask(RecordingEncoder())
+    assert not just_encoded.frames.equal(exact[:3])  # so that there is something to round
+    torch.testing.assert_close(just_encoded.frames, exact[:3], rtol=2**-11, atol=0)
+    assert from_file.frames[:3].equal(just_encoded.frames)
+    assert from_file.frames.dtype == torch.float32
+
+
+def test_cache_refuses_features_too_large_for_half_precision(ask):
+    def encode(paths):
+        frames, frame_mask = RecordingEncoder()(paths)
+        return VideoFeatures(frames * 1e6, frame_mask)
+
+    with pytest.raises(ValueError, match="not finite"):
+        ask(encode)
 
 
 def test_cache_keeps_what_the_encoder_gave_for_padded_slots(ask, videos):
     ask(RecordingEncoder())
     features = ask(RecordingEncoder())
     assert not features.frame_mask[:, 2].any()
-    assert features.frames[:, 2].equal(RecordingEncoder()(videos).frames[:, 2])
+    assert features.frames[:, 2].equal(kept(RecordingEncoder()(videos)).frames[:, 2])
 
 
 def test_cache_gives_rows_in_the_order_asked_for_and_keeps_those_not_asked_for(ask, videos):
@@ -167,7 +190,7 @@ def test_cache_encodes_a_changed_file_and_no_other(ask, videos):
     encoder = RecordingEncoder()
     after = ask(encoder)
     assert encoder.names == ["video2.mp4"]
-    assert same(after, RecordingEncoder()(videos))
+    assert same(after, kept(RecordingEncoder()(videos)))
     assert not after.frames[2].equal(before.frames[2])
 
 
@@ -262,7 +285,7 @@ def test_features_are_returned_when_writing_fails_and_the_old_file_stays(ask, vi
     with monkeypatch.context() as patched, pytest.warns(UserWarning, match="could not be saved in .*stopped"):
         patched.setattr(os, "replace", stopped_by(OSError))
         features = ask(RecordingEncoder(), warns=True)
-    assert same(features, RecordingEncoder()(videos))
+    assert same(features, kept(RecordingEncoder()(videos)))
     encoder = RecordingEncoder()
     ask(encoder)
     assert encoder.names == ["video3.mp4", "video4.mp4"]
@@ -273,7 +296,7 @@ def test_features_are_returned_with_one_warning_when_they_cannot_be_saved(ask, v
     with pytest.warns(UserWarning, match="could not be saved in .*features") as caught:
         features = ask(RecordingEncoder(), warns=True)
     assert len(caught) == 1
-    assert same(features, RecordingEncoder()(videos))
+    assert same(features, kept(RecordingEncoder()(videos)))
 
 
 def test_features_encoded_before_a_bad_video_are_kept(ask, videos):

@@ -1,10 +1,18 @@
 import torch
-from pytest import fixture, raises
+from pytest import fixture, mark, raises
 from tiny_collection import make_collection, tiny_recipe
 from tiny_models import tiny_retriever
 
 from diffret_core.datasets import read_collection
-from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files, read_videos
+from diffret_core.features import VideoFeatures, save_features
+from diffret_core.galleries import (
+    encode_captions,
+    encode_gallery,
+    encode_video_files,
+    keep_gallery,
+    kept_gallery,
+    read_videos,
+)
 
 
 @fixture
@@ -75,3 +83,75 @@ def test_captions_give_the_same_features_in_any_company(model):
     together = encode_captions(model, captions)
     alone = encode_captions(model, captions[299:])
     torch.testing.assert_close(together.sentence[299:], alone.sentence, rtol=1e-4, atol=1e-5)
+
+
+def gone(collection):
+    """Delete all videos of a collection."""
+    for path in collection.videos_folder.iterdir():
+        path.unlink()
+
+
+@mark.parametrize("split", ["test", "validation"])
+def test_kept_gallery_is_the_encoded_one_and_needs_no_videos(model, collection, tmp_path, split):
+    gallery = encode_gallery(model, collection, split, cache_folder=tmp_path)
+    keep_gallery(tmp_path / "kept" / "gallery.safetensors", model, gallery)
+    gone(collection)
+    found = kept_gallery(tmp_path / "kept" / "gallery.safetensors", model, collection, split)
+    assert (found.video_ids, found.captions) == (gallery.video_ids, gallery.captions)
+    assert len(found.captions) == len(found.video_ids) * (2 if split == "validation" else 1)
+    for ours, theirs in ((found.videos, gallery.videos), (found.texts, gallery.texts)):
+        assert all(one.equal(other) and one.dtype == other.dtype for one, other in zip(ours, theirs, strict=True))
+    assert found.video_of_text.equal(gallery.video_of_text)
+
+
+def test_kept_gallery_may_hold_some_videos_of_a_split_in_an_order_of_its_own(model, collection, tmp_path):
+    gallery = encode_gallery(model, collection, "train", cache_folder=tmp_path)
+    chosen = torch.tensor([5, 2])
+    part = gallery._replace(
+        video_ids=[gallery.video_ids[i] for i in chosen], videos=VideoFeatures(*(one[chosen] for one in gallery.videos))
+    )
+    keep_gallery(tmp_path / "part", model, part)
+    found = kept_gallery(tmp_path / "part", model, collection, "train")
+    assert found.videos.frames.equal(gallery.videos.frames[chosen])
+    described = [found.video_ids[video] for video in found.video_of_text.tolist()]
+    expected = [tuple(pair) for pair in collection.pairs("train") if pair.video_id in part.video_ids]
+    assert list(zip(found.captions, described, strict=True)) == expected
+    assert len(expected) == 4
+
+
+def refusal_of(path, model, collection, split="test"):
+    with raises(ValueError) as caught:
+        kept_gallery(path, model, collection, split)
+    assert f"git checkout -- {path}" in str(caught.value) and "diffret samples features" in str(caught.value)
+    return str(caught.value)
+
+
+def test_kept_gallery_of_another_model_or_another_sampling_is_refused(model, collection, tmp_path):
+    gallery = encode_gallery(model, collection, "test", cache_folder=tmp_path)
+    keep_gallery(tmp_path / "kept", model, gallery)
+    sizes = {"max_words": 16, "num_frame_positions": 16}
+    for other in (
+        tiny_retriever(model.config.clip, seed=1, **sizes),
+        tiny_retriever(model.config.clip, frames_per_second=2.0, **sizes),
+        tiny_retriever(model.config.clip, image_mean=(0.5, 0.5, 0.5), **sizes),
+    ):
+        assert "features of another model" in refusal_of(tmp_path / "kept", other, collection)
+    save_features(tmp_path / "without_key", gallery.videos, ids=gallery.video_ids, metadata={})
+    assert "features of another model" in refusal_of(tmp_path / "without_key", model, collection)
+
+
+def test_kept_gallery_of_another_split_is_refused(model, collection, tmp_path):
+    keep_gallery(tmp_path / "kept", model, encode_gallery(model, collection, "validation", cache_folder=tmp_path))
+    refusal = refusal_of(tmp_path / "kept", model, collection)
+    assert f"{min(collection.video_ids('validation'))} is no test video of this collection" in refusal
+
+
+def test_kept_gallery_that_is_not_there_or_damaged_is_refused(model, collection, tmp_path):
+    with raises(FileNotFoundError, match="nowhere"):
+        kept_gallery(tmp_path / "nowhere", model, collection, "test")
+    keep_gallery(tmp_path / "kept", model, encode_gallery(model, collection, "test", cache_folder=tmp_path))
+    content = bytearray((tmp_path / "kept").read_bytes())
+    content[-20] ^= 1
+    (tmp_path / "kept").write_bytes(content)
+    with raises(ValueError, match="kept"):
+        kept_gallery(tmp_path / "kept", model, collection, "test")

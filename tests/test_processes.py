@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from first_stage_step import take_step
 
 from diffret_core.training.processes import all_rows, average_gradients, num_processes, own_rows
+
+TESTS = Path(__file__).resolve().parent
 
 WORKER = """
 import sys, torch
@@ -34,14 +37,19 @@ distributed.destroy_process_group()
 """
 
 
-def gradient_of_two_processes(folder, kind):
-    root = Path(__file__).resolve().parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+def run_two_workers(program, *arguments):
+    """Run a program in two processes, each told its rank first, and wait for both."""
+    path = os.pathsep.join(str(folder) for folder in (TESTS.parent, TESTS))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(rank), str(folder), kind], env=environment)
+        subprocess.Popen([sys.executable, *program, str(rank), *map(str, arguments)], env=environment)
         for rank in (0, 1)
     ]
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    assert [worker.wait(timeout=300) for worker in workers] == [0, 0]
+
+
+def gradient_of_two_processes(folder, kind):
+    run_two_workers(["-c", WORKER], folder, kind)
     return torch.load(folder / f"{kind}.pt", weights_only=True)
 
 
@@ -66,6 +74,16 @@ def test_gradients_of_the_released_gather_are_half_the_true_ones_with_two_proces
     gradient, _ = gradient_of_one_process()
     found = gradient_of_two_processes(tmp_path, "released")
     torch.testing.assert_close(found["gradient"], gradient / 2)
+
+
+def test_step_of_stage_1_with_all_options_does_not_depend_on_the_number_of_processes(tmp_path):
+    loss, moments = take_step()
+    run_two_workers([TESTS / "first_stage_step.py"], tmp_path)
+    loss_of_two, moments_of_two = torch.load(tmp_path / "step.pt", weights_only=True)
+    assert loss_of_two == pytest.approx(loss, rel=1e-5)
+    assert moments_of_two.keys() == moments.keys()
+    for name, moment in moments.items():
+        torch.testing.assert_close(moments_of_two[name], moment, rtol=1e-3, atol=1e-6)
 
 
 def test_one_process_keeps_its_batch_and_its_gradients():

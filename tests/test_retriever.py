@@ -110,6 +110,70 @@ def test_sample_does_not_depend_on_the_batch(model, gallery, direction):
         torch.testing.assert_close(alone.sample[0], together.sample[query], rtol=0, atol=1e-5)
 
 
+def with_draws(model, num_draws):
+    return replace(model.config, scoring=replace(model.config.scoring, num_draws=num_draws))
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_sample_of_several_draws_is_their_mean(gallery, direction):
+    model = tiny_retriever(spread=2.0)
+    queries = every_query(direction, gallery)
+    single = generate(model, gallery, direction, seed=7)
+    walks = []
+    for purpose in (f"{direction} noise", f"{direction} noise, draw 1", f"{direction} noise, draw 2"):
+        noise = draw_noise([generator(7, purpose, int(query)) for query in queries], 3)
+        network = model.bind_denoiser(direction, *gallery, queries, single.candidates)
+        with torch.no_grad():
+            *_, last = ddim_steps(network, noise, noise_levels(6), noise_schedule(6))
+        walks.append(last.x_k)
+    torch.testing.assert_close(single.sample, walks[0])
+    model.config = with_draws(model, 3)
+    mean = generate(model, gallery, direction, seed=7)
+    assert mean.candidates.equal(single.candidates)
+    torch.testing.assert_close(mean.sample, sum(walks) / 3)
+    assert not any(torch.allclose(mean.sample, walk, atol=1e-4) for walk in walks)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_sample_of_several_draws_does_not_depend_on_the_batch(gallery, direction):
+    model = tiny_retriever(scoring=ScoringConfig(num_candidates=3, num_draws=3))
+    together = generate(model, gallery, direction)
+    for query in every_query(direction, gallery):
+        alone = generate(model, gallery, direction, query[None])
+        torch.testing.assert_close(alone.sample[0], together.sample[query], rtol=0, atol=1e-5)
+
+
+def generate_from_larger(model, gallery, direction, size):
+    """Generate among the same candidates from features that are `size` times as large."""
+    texts, videos = gallery
+    larger = texts._replace(sentence=texts.sentence * size), videos._replace(frames=videos.frames * size)
+    similarity = similarity_of(model, gallery)
+    return model.generate(direction, *larger, similarity, queries=every_query(direction, gallery)).sample
+
+
+@pytest.mark.parametrize("mode", ["default", "reference"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_size_of_features_matters_unless_they_are_normalised(gallery, direction, mode):
+    for is_normalised in (False, True):
+        model = tiny_retriever(spread=2.0, mode=mode, normalise_for_denoiser=is_normalised)
+        as_given = generate(model, gallery, direction).sample
+        for size in (0.01, 3.0, 1000.0):
+            same = torch.allclose(generate_from_larger(model, gallery, direction, size), as_given, rtol=0, atol=1e-4)
+            assert same == is_normalised, (is_normalised, size)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_normalised_features_are_what_the_denoiser_reads_of_size_root_dim(gallery, direction):
+    texts, videos = gallery
+    plain, normalising = tiny_retriever(spread=2.0), tiny_retriever(spread=2.0, normalise_for_denoiser=True)
+    sentence, frames = (8 * one / one.norm(dim=-1, keepdim=True) for one in (texts.sentence, videos.frames))  # D = 64
+    by_hand = texts._replace(sentence=sentence), videos._replace(frames=frames)
+    queries, similarity = every_query(direction, gallery), similarity_of(plain, gallery)
+    expected = plain.generate(direction, *by_hand, similarity, queries=queries)
+    found = normalising.generate(direction, *gallery, similarity, queries=queries)
+    torch.testing.assert_close(found.sample, expected.sample, rtol=0, atol=1e-4)
+
+
 def test_sample_depends_on_the_seed(model, gallery):
     assert generate(model, gallery, T2V).sample.equal(generate(model, gallery, T2V).sample)
     assert not generate(model, gallery, T2V, seed=1).sample.equal(generate(model, gallery, T2V).sample)

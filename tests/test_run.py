@@ -5,8 +5,12 @@ import torch
 from pytest import fixture, mark, raises
 from tiny_collection import make_collection, tiny_recipe
 
-from diffret_core.checkpoints import load_checkpoint
+from diffret_core.checkpoints import load_checkpoint, save_checkpoint
+from diffret_core.config import ScoringConfig
 from diffret_core.datasets import read_collection
+from diffret_core.evaluation import evaluate, score_all
+from diffret_core.galleries import encode_gallery
+from diffret_core.retriever import Retriever
 from diffret_core.training.run import train
 
 
@@ -135,3 +139,157 @@ def test_second_stage_leaves_the_encoders_as_they_are(finished, collection, tmp_
     expected = weights(finished[0])
     for name, value in weights(tmp_path).items():
         assert torch.equal(value, expected[name]) == ("denoiser" not in name), name
+
+
+# stage 2 alone, from another run's stage 1
+
+
+def stage_1_of(folder, **changes):
+    """A folder like that of a run whose stage 1 is finished: its weights are random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        save_checkpoint(folder / "stage1", Retriever(replace(tiny_recipe().model, **changes)))
+    return folder
+
+
+def short_recipe(*, seed=0, **generation):
+    """Stage 2 in one step that hardly changes the denoisers."""
+    changes = {"num_steps": 1, "learning_rate": 1e-9, **generation}
+    return tiny_recipe(seed=seed, generation=replace(tiny_recipe().generation, **changes))
+
+
+def interrupt_in_stage_2(what, *_):
+    if what == "stage 2":
+        raise KeyboardInterrupt
+
+
+def test_stage_2_alone_gives_the_model_of_the_whole_run(finished, collection, tmp_path):
+    told = []
+    metrics = train(
+        tiny_recipe(), collection, tmp_path, first_stage=finished[0], listen=lambda what, *_: told.append(what)
+    )
+    assert metrics == finished[1]
+    assert {"stage 1", "reading training videos"}.isdisjoint(told) and "stage 2" in told
+    expected = weights(finished[0])
+    assert all(torch.equal(value, expected[name]) for name, value in weights(tmp_path).items())
+
+
+def test_seeds_give_different_denoisers_to_the_same_stage_1(finished, collection, tmp_path):
+    runs = []
+    for seed in (1, 2):
+        train(short_recipe(seed=seed), collection, tmp_path / str(seed), first_stage=finished[0])
+        runs.append(weights(tmp_path / str(seed)))
+    of_stage_1 = weights(finished[0] / "stage1")
+    for name, value in runs[0].items():
+        if "denoiser" not in name:
+            assert torch.equal(value, of_stage_1[name]) and torch.equal(runs[1][name], of_stage_1[name]), name
+        elif name.endswith((".query.weight", ".key.weight")):  # these start from stage 1, not from chance
+            diagonal = value.diagonal().clone()
+            assert float(diagonal.min()) > 0.01 > 1e-6 > float((value - diagonal.diag()).abs().max()), name
+        elif name.endswith("weight"):  # far more apart than one such step can move them
+            assert float((value - runs[1][name]).abs().max()) > 1e-3, name
+            assert float((value - of_stage_1[name]).abs().max()) > 1e-3, name
+
+
+def test_features_are_kept_beside_the_encoders_that_made_them(finished, collection, tmp_path):
+    source, first, second = stage_1_of(tmp_path / "source"), tmp_path / "first", tmp_path / "second"
+    encoded = []
+    for output in (first, second):
+        totals = {}
+        train(
+            short_recipe(),
+            collection,
+            output,
+            first_stage=source,
+            listen=lambda what, done, total, loss, totals=totals: totals.update({what: total}),
+        )
+        encoded.append((totals.get("encoding training videos", 0), totals.get("encoding validation videos", 0)))
+    assert encoded == [(4, 4), (0, 0)]  # the second run finds what the first has encoded
+    assert len(list((source / "stage1" / "features").glob("*.safetensors"))) == 1
+    assert not list(first.rglob("features")) and not list(second.rglob("features"))
+    assert list((finished[0] / "stage1" / "features").glob("*.safetensors"))
+
+
+@mark.parametrize("change", [{"num_temporal_layers": 2}, {"max_frames": 3}, {"mode": "reference"}])
+def test_stage_1_of_another_architecture_is_refused(collection, tmp_path, change):
+    source = stage_1_of(tmp_path / "source", **change)
+    with raises(ValueError, match="source/stage1: of another architecture than recipe few_steps"):
+        train(tiny_recipe(), collection, tmp_path / "out", first_stage=source)
+    assert not (tmp_path / "out").exists()
+
+
+def test_stage_1_that_is_not_there_is_refused(collection, tmp_path):
+    with raises(FileNotFoundError, match="nowhere/stage1"):
+        train(tiny_recipe(), collection, tmp_path / "out", first_stage=tmp_path / "nowhere")
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_is_resumed_with_its_own_stage_1_only(finished, collection, tmp_path):
+    source = stage_1_of(tmp_path / "source")
+    with raises(KeyboardInterrupt):
+        train(tiny_recipe(), collection, tmp_path / "out", first_stage=source, listen=interrupt_in_stage_2)
+    for other in (finished[0], None):
+        with raises(ValueError, match="out holds a run with other settings"):
+            train(tiny_recipe(), collection, tmp_path / "out", first_stage=other)
+    steps = []
+    train(
+        tiny_recipe(),
+        collection,
+        tmp_path / "out",
+        first_stage=source,
+        listen=lambda what, done, *_: steps.append((what, done)),
+    )
+    assert [done for what, done in steps if what == "stage 2"] == [2, 3, 4]
+
+
+def test_scoring_is_the_recipes_and_not_that_of_the_stage_1(collection, tmp_path):
+    source = stage_1_of(tmp_path / "source", scoring=ScoringConfig(num_candidates=4, num_steps=2))
+    train(short_recipe(), collection, tmp_path / "out", first_stage=source)
+    scoring = load_checkpoint(tmp_path / "out").config.scoring
+    assert (scoring.num_candidates, scoring.num_steps) == (3, None)
+
+
+def test_stage_2_uses_as_many_videos_as_it_is_told(collection, tmp_path):
+    source = stage_1_of(tmp_path / "source")
+    settings = {"num_candidates": 2, "negative_pool": 1, "batch_size": 2, "num_steps": 3, "learning_rate": 1e-3}
+    fewer = collection.without_videos(collection.video_ids("train")[6:])
+    totals = {}
+    train(
+        short_recipe(num_videos=2, **settings),
+        collection,
+        tmp_path / "told",
+        first_stage=source,
+        listen=lambda what, done, total, loss: totals.update({what: total}),
+    )
+    assert totals["encoding training videos"] == 2
+    train(short_recipe(**settings), fewer, tmp_path / "given", first_stage=source)
+    told = weights(tmp_path / "told")
+    assert all(torch.equal(value, told[name]) for name, value in weights(tmp_path / "given").items())
+
+
+# validation
+
+
+def test_validation_is_on_one_caption_per_video_as_the_test_is(finished, collection, tmp_path):
+    output, metrics = finished
+    model = load_checkpoint(output)
+    found = []
+    for one in (collection.with_one_caption("validation"), collection):
+        gallery = encode_gallery(model, one, "validation", cache_folder=tmp_path)
+        scores = score_all(model, gallery.texts, gallery.videos)
+        found.append(evaluate(scores, gallery.video_of_text, model.config.scoring))
+    assert (len(collection.pairs("validation")), len(collection.video_ids("validation"))) == (8, 4)
+    assert metrics == found[0] != found[1]
+
+
+def test_validation_is_on_all_captions_where_the_test_is_too(finished, collection, tmp_path):
+    several = replace(collection, test=collection.validation)
+    totals = {}
+    train(
+        short_recipe(),
+        several,
+        tmp_path,
+        first_stage=finished[0],
+        listen=lambda what, done, total, loss: totals.update({what: total}),
+    )
+    assert totals["generating for validation"] == 8 + 4  # texts and videos

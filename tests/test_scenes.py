@@ -7,21 +7,29 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from caption_reader import read_caption
 
 from diffret_core.randomness import numpy_generator
 from diffret_core.scenes import encode
-from diffret_core.scenes.captions import PATTERNS, draw_caption
+from diffret_core.scenes.captions import draw_caption, exchanged_caption
 from diffret_core.scenes.claims import ActorClaim, Claim, full_claim, is_true
 from diffret_core.scenes.drawing import draw_frames, frames_sha256
-from diffret_core.scenes.sampling import KIND_SHARES, sample_scene
+from diffret_core.scenes.exchange import EXCHANGES, exchange
+from diffret_core.scenes.sampling import KIND_SHARES, sample_scene, sample_twin
 from diffret_core.scenes.scene import Actor, Scene, distance_along, trajectory
 from diffret_core.scenes.splits import SceneIndex
-from diffret_core.scenes.vocabulary import BACKGROUNDS, COLOURS, RELATIONS, SHAPES
-from diffret_core.scenes.wording import VERBS
+from diffret_core.scenes.vocabulary import BACKGROUNDS, COLOURS, HIDDEN, RELATIONS, SHAPES, UNSEEN_PAIRS
+from diffret_core.scenes.word_counts import distractor_pairs, word_counts
 
 STILL = Actor("circle", "red", "large", ("still",), (0.5, 0.5), 0.4, clockwise=True)
 SCENES = [sample_scene(7, "trial", index) for index in range(400)]
-SIZE_WORDS = {"small": {"small", "little", "tiny"}, "large": {"large", "big", "huge"}}
+WITH_UNSEEN_PAIR = [sample_scene(7, "trial", index, with_unseen_pair=True) for index in range(12)]
+TWINS = [
+    (scene, twin)
+    for index, scene in enumerate(SCENES + WITH_UNSEEN_PAIR)
+    if (twin := sample_twin(scene, 7, "trial", index)) is not None
+]
+SHOWN = SCENES + WITH_UNSEEN_PAIR + [twin for _, twin in TWINS]
 
 
 def alone(actor, kind="motion", num_frames=24):
@@ -53,8 +61,28 @@ def test_scenes_have_the_stated_mix():
     assert all(2.0 <= scene.seconds <= 3.0 for scene in SCENES)
 
 
+def test_scene_has_an_unseen_pair_only_where_asked_for():
+    def has_unseen_pair(scene):
+        return any((actor.shape, actor.colour) in UNSEEN_PAIRS for actor in scene.actors)
+
+    assert all(map(has_unseen_pair, WITH_UNSEEN_PAIR)) and not any(map(has_unseen_pair, SCENES))
+    assert all(has_unseen_pair(scene) == has_unseen_pair(twin) for scene, twin in TWINS)
+
+
+def test_unseen_pairs_take_every_shape_and_every_colour_once():
+    shapes, colours = zip(*UNSEEN_PAIRS, strict=True)
+    assert sorted(shapes) == sorted(SHAPES) and sorted(colours) == sorted(COLOURS)
+
+
+def test_objects_can_be_told_from_the_background_and_from_each_other():
+    for scene in SHOWN:
+        assert not {(actor.colour, scene.background) for actor in scene.actors} & HIDDEN
+        assert len({(actor.shape, actor.colour) for actor in scene.actors}) == len(scene.actors)
+        assert not any(actor.shape in ("circle", "ring") and "spin" in actor.motions for actor in scene.actors)
+
+
 def test_objects_stay_inside_and_apart():
-    for scene in SCENES:
+    for scene in SHOWN:
         paths = [trajectory(actor, scene.num_frames) for actor in scene.actors]
         for path in paths:
             assert (path[:, :2] - path[:, 3:] > 0).all() and (path[:, :2] + path[:, 3:] < 1).all()
@@ -64,7 +92,7 @@ def test_objects_stay_inside_and_apart():
 
 
 def test_relation_of_a_scene_holds_throughout():
-    scenes = [scene for scene in SCENES if scene.relation]
+    scenes = [scene for scene in SHOWN if scene.relation]
     assert {scene.relation for scene in scenes} == set(RELATIONS)
     for scene in scenes:
         assert distance_along(*scene.actors, scene.relation, scene.num_frames).min() > 0.25
@@ -167,47 +195,130 @@ def test_index_finds_the_scenes_that_make_a_claim_true():
     assert not index.has_alike(PAIR)
 
 
+# exchanges and twins
+
+
+def exchanged(what, parts=PAIR.actors):
+    """Of each object after an exchange: shape, colour, size and motions."""
+    return [(part.shape, part.colour, part.size, part.motions) for part in exchange(parts, what)]
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("motions", [("star", "red", "small", ("still", "left")), ("ring", "blue", "medium", ("grow", "still"))]),
+        ("objects", [("ring", "blue", "medium", ("left", "still")), ("star", "red", "small", ("still", "grow"))]),
+        ("colours", [("star", "blue", "small", ("left", "still")), ("ring", "red", "medium", ("still", "grow"))]),
+        ("turns", [("ring", "blue", "medium", ("grow", "still")), ("star", "red", "small", ("still", "left"))]),
+    ],
+)
+def test_exchange_by_hand(what, expected):
+    assert exchanged(what) == expected
+    claims = tuple(ActorClaim(a.shape, a.colour, a.size, a.motions) for a in PAIR.actors)
+    assert exchanged(what, claims) == expected
+
+
+def test_exchanging_twice_gives_back():
+    for scene in SCENES:
+        for what in EXCHANGES.get(scene.kind, ()):
+            for parts in (scene.actors, full_claim(scene).actors, captions_of(scene, 1)[0].words):
+                assert exchange(exchange(parts, what), what) == parts
+
+
+def test_twin_belongs_to_scene_seed_split_and_index():
+    scene, twin = TWINS[0]
+    drawn = [sample_twin(scene, *place) for place in [(7, "trial", 0), (8, "trial", 0), (7, "test", 0)]]
+    assert drawn[0] == sample_twin(scene, 7, "trial", 0) and len({*drawn, sample_twin(scene, 7, "trial", 1)}) == 4
+
+
+def test_twin_shows_its_scene_with_something_exchanged():
+    assert Counter((twin.kind, twin.exchanged) for _, twin in TWINS).keys() == {
+        (kind, what) for kind, kinds in EXCHANGES.items() for what in kinds
+    }
+    for scene, twin in TWINS:
+        claim = full_claim(scene)
+        assert full_claim(twin) == replace(claim, actors=exchange(claim.actors, twin.exchanged))
+        assert (twin.background, twin.relation, twin.num_frames) == (scene.background, scene.relation, scene.num_frames)
+
+
+def test_no_twin_of_one_motion_nor_of_what_cannot_be_shown():
+    assert all(sample_twin(scene, 7, "trial", 0) is None for scene in SCENES if scene.kind == "motion")
+    spinner = Actor("star", "red", "small", ("spin",), (0.3, 0.3), 0.4, clockwise=True)
+    ring = Actor("ring", "white", "small", ("still",), (0.7, 0.7), 0.4, clockwise=True)
+    twins = [
+        sample_twin(Scene("pair", "grey", (0.5, 0.2), (spinner, ring), 30), 7, "trial", index) for index in range(20)
+    ]
+    assert {twin and twin.exchanged for twin in twins} == {None, "colours"}  # a turning ring looks like one at rest
+
+
 # captions
 
 
 def captions_of(scene, num=8):
-    rng = numpy_generator(3, "trial captions", SCENES.index(scene))
+    rng = numpy_generator(3, "trial captions", SHOWN.index(scene))
     return [draw_caption(scene, rng, complete=number == 0) for number in range(num)]
-
-
-def test_there_are_at_least_forty_patterns():
-    assert len({pattern for patterns in PATTERNS.values() for pattern in patterns}) >= 40
 
 
 def test_every_caption_is_true_of_its_scene():
     assert all(is_true(caption.claim, scene) for scene in SCENES for caption in captions_of(scene))
 
 
+STAR_SAID = ActorClaim("star", "red", "small", ("left",))
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        ("a tiny red star slides to the left", Claim((STAR_SAID,))),
+        ("against a pink background, one shape spins around", Claim((ActorClaim(motions=("spin",)),), "pink")),
+        (
+            "first a red star grows on a grey background, then it spins",
+            Claim((replace(STAR, motions=("grow", "spin")),), "grey"),
+        ),
+        ("a red star spins after it grows", Claim((replace(STAR, motions=("grow", "spin")),))),
+        ("a red star grows, after that it spins", Claim((replace(STAR, motions=("grow", "spin")),))),
+        ("to the left of a blue ring there is a red star", Claim((STAR, RING), relation="left of")),
+        (
+            "a red star moves in a circle under a blue ring",
+            Claim((replace(STAR, motions=("loop",)), RING), relation="below"),
+        ),
+        (
+            "while a blue ring grows, a tiny red star moves left",
+            Claim((STAR_SAID, replace(RING, motions=("grow",))), at_once=True),
+        ),
+        (
+            "a blue ring grows after a red star shrinks",
+            Claim((replace(STAR, motions=("shrink", "still")), replace(RING, motions=("still", "grow")))),
+        ),
+        (
+            "a blue ring grows before a red star shrinks",
+            Claim((replace(RING, motions=("grow", "still")), replace(STAR, motions=("still", "shrink")))),
+        ),
+    ],
+)
+def test_caption_is_read_as_people_read_it(text, claim):
+    assert read_caption(text) == claim
+
+
+@pytest.mark.parametrize("text", ["a red star grows quickly", "a red star and a blue ring grows and spins"])
+def test_reader_refuses_what_it_does_not_understand(text):
+    with pytest.raises(ValueError, match="says more|does not say"):
+        read_caption(text)
+
+
 def test_caption_says_what_its_claim_says_and_no_more():
-    for scene in SCENES:
-        for text, claim in captions_of(scene, 4):
-            foreground = text.replace(f"{claim.background} background", "")
-            assert (claim.background is not None) is ("background" in text) is (foreground != text)
-            words = Counter(foreground.replace(",", "").split())
-            said = [value for actor in claim.actors for value in (actor.shape, actor.colour)]
-            for word in ({*SHAPES} - {"circle"}) | {*COLOURS}:  # "moves in a circle" is a motion
-                assert words[word] == said.count(word), text
-            for size, names in SIZE_WORDS.items():
-                assert sum(words[name] for name in names) == [actor.size for actor in claim.actors].count(size)
+    for scene in SHOWN:
+        for caption in captions_of(scene, 4):
+            assert read_caption(caption.text) == caption.claim, caption.text
 
 
-def test_order_in_a_caption_is_the_order_in_the_scene():
-    turned_round = 0
-    for scene in (scene for scene in SCENES if scene.kind == "order"):
-        for text, _ in captions_of(scene):
-            places = [
-                max(text.find(form) for forms in VERBS[motion] for form in forms) for motion in scene.actors[0].motions
-            ]
-            assert min(places) >= 0
-            backwards = " after it " in text
-            turned_round += backwards
-            assert (places[0] > places[1]) is backwards, text
-    assert turned_round > 0
+def test_exchanged_caption_says_the_same_words_of_the_twin():
+    for scene, twin in TWINS:
+        for caption in captions_of(scene, 2):
+            exchanged = exchanged_caption(caption, twin.exchanged)
+            assert is_true(exchanged.claim, twin) and read_caption(exchanged.text) == exchanged.claim
+            assert word_counts(exchanged.text) == word_counts(caption.text)
+            assert exchanged_caption(exchanged, twin.exchanged) == caption
 
 
 def test_complete_caption_leaves_nothing_unsaid():
@@ -219,6 +330,16 @@ def test_caption_uses_the_right_article():
     texts = [caption.text for scene in SCENES for caption in captions_of(scene)]
     assert any(" an orange" in f" {text}" for text in texts)
     assert not any(f" a {vowel}" in f" {text}" for text in texts for vowel in "aeiou")
+
+
+def test_words_are_counted_without_punctuation_and_an_as_a():
+    assert word_counts("two shapes: a star, an orange star") == {"two": 1, "shapes": 1, "a": 2, "star": 2, "orange": 1}
+
+
+def test_distractors_are_the_captions_with_the_same_words():
+    captions = ["a red star", "star, a red", "an orange star", "a red star spins", "an red star", "star orange a"]
+    assert distractor_pairs(captions) == [(0, 1), (0, 4), (1, 4), (2, 5)]
+    assert distractor_pairs(["a star star", "a a star", "a star"]) == []
 
 
 # pictures

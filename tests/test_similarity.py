@@ -61,13 +61,78 @@ def test_similarity_matches_numbers_by_hand():
     torch.testing.assert_close(compare(module, texts, videos), torch.tensor([[0.75, 0.75]]))
 
 
-def test_similarity_does_not_depend_on_the_size_of_chunks(monkeypatch):
+def test_similarity_does_not_depend_on_the_size_of_blocks(monkeypatch):
     texts, videos = random_features(7, 4, dim=8)
     module = interaction()
     whole = compare(module, texts, videos)
-    for entries in (1, 5 * 4 * 4 * 3):  # one text at a time; three at a time, one left over
-        monkeypatch.setattr(diffret_core.similarity, "CHUNK_ENTRIES", entries)
+    for num_texts, num_videos in ((1, 1), (3, 3)):  # one at a time; three at a time, one left over
+        monkeypatch.setattr(diffret_core.similarity, "TEXTS_AT_ONCE", num_texts)
+        monkeypatch.setattr(diffret_core.similarity, "VIDEOS_AT_ONCE", num_videos)
         torch.testing.assert_close(compare(module, texts, videos), whole, rtol=0, atol=1e-6)
+
+
+def features_with_holes(num_texts, num_videos):
+    """Features in float64 of which any are padding, the first of some rows among them; no row is all padding."""
+    texts, videos = random_features(num_texts, num_videos, dim=8)
+    draw = torch.Generator().manual_seed(5)
+    masks = [torch.rand(one.shape, generator=draw) < 0.6 for one in (texts.word_mask, videos.frame_mask)]
+    for mask in masks:
+        mask[0], mask[1] = True, False
+        mask[:, -1] = True  # row 1 has nothing but its last
+    assert not bool(masks[0][:, 0].all()) and not bool(masks[1][:, 0].all())
+    texts = TextFeatures(texts.words.double(), texts.sentence.double(), masks[0])
+    return texts, VideoFeatures(videos.frames.double(), masks[1])
+
+
+def cosine_of(word, frame):
+    return word @ frame / word.norm() / frame.norm()
+
+
+def similarity_by_all_pairs(module, texts, videos):
+    """Every text with every video, every word with every frame: SPEC section 5 as it reads, with gradients."""
+    rows = []
+    for words, word_mask in zip(texts.words, texts.word_mask, strict=True):
+        row = []
+        for frames, frame_mask in zip(videos.frames, videos.frame_mask, strict=True):
+            of_words = torch.softmax(module.word_score(words[word_mask]).squeeze(-1), dim=0)
+            of_frames = torch.softmax(module.frame_score(frames[frame_mask]).squeeze(-1), dim=0)
+            cosine = torch.stack([torch.stack([cosine_of(word, frame) for frame in frames]) for word in words])
+            cosine = torch.where(word_mask[:, None] & frame_mask, cosine, 0)
+            if module.mode == "default":  # only real ones are asked for their best
+                cosine = cosine[word_mask][:, frame_mask]
+                best_frame, best_word = cosine.amax(dim=1), cosine.amax(dim=0)
+            else:
+                best_frame, best_word = cosine.amax(dim=1)[word_mask], cosine.amax(dim=0)[frame_mask]
+            row.append((of_words @ best_frame + of_frames @ best_word) / 2)
+        rows.append(torch.stack(row))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("mode", ["default", "reference"])
+def test_similarity_and_its_gradient_match_all_pairs_wherever_padding_stands(mode, monkeypatch):
+    monkeypatch.setattr(diffret_core.similarity, "TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(diffret_core.similarity, "VIDEOS_AT_ONCE", 3)
+    texts, videos = features_with_holes(5, 7)
+    module = interaction(mode=mode).double().requires_grad_(True)
+    words, frames = texts.words.requires_grad_(True), videos.frames.requires_grad_(True)
+    learnt = [words, frames, *module.parameters()]
+    factor = torch.randn(5, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = []
+    for compute in (compare, similarity_by_all_pairs):
+        similarity = compute(module, texts, videos)
+        found.append((similarity.detach(), torch.autograd.grad((similarity * factor).sum(), learnt)))
+    (computed, gradients), (expected, expected_gradients) = found
+    torch.testing.assert_close(computed, expected, rtol=0, atol=1e-12)
+    for gradient, slow in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, slow, rtol=0, atol=1e-12)
+    assert bool((gradients[0][~texts.word_mask] == 0).all()) and bool((gradients[1][~videos.frame_mask] == 0).all())
+
+
+def test_modes_differ_where_padding_can_win():
+    texts, videos = features_with_holes(5, 7)
+    default, reference = (compare(interaction(mode=mode).double(), texts, videos) for mode in ("default", "reference"))
+    assert bool((reference >= default - 1e-12).all())  # a zero more to choose from
+    assert bool((reference > default + 1e-3).any())
 
 
 class LargestTensor(TorchDispatchMode):
@@ -86,7 +151,8 @@ class LargestTensor(TorchDispatchMode):
 
 def test_similarity_never_holds_the_cosines_of_all_words_and_frames(monkeypatch):
     texts, videos = random_features(30, 20, num_words=6, num_frames=5, dim=8)
-    monkeypatch.setattr(diffret_core.similarity, "CHUNK_ENTRIES", 3000)
+    monkeypatch.setattr(diffret_core.similarity, "TEXTS_AT_ONCE", 10)
+    monkeypatch.setattr(diffret_core.similarity, "VIDEOS_AT_ONCE", 10)
     with LargestTensor() as largest:
         compare(interaction(), texts, videos)
     assert 0 < largest.num_entries <= 3000 < 30 * 20 * 6 * 5

@@ -4,13 +4,23 @@ import math
 
 import pytest
 import torch
-from tiny_models import random_features, random_tokens, tiny_retriever
+from tiny_models import architecture, random_features, random_tokens, tiny_retriever
 from torch import nn
 
 from diffret_core.config import ContrastiveConfig, GenerationConfig
+from diffret_core.denoiser import pool_frames
+from diffret_core.losses import contrastive_loss
 from diffret_core.tensor_files import read_tensors, write_tensors
-from diffret_core.training.contrastive import TrainingPairs, contrastive_trainer, zero_unseen_words
-from diffret_core.training.generation import generation_trainer
+from diffret_core.training.contrastive import (
+    TrainingPairs,
+    _pairs_of_step,
+    _shifted,
+    _views_of_step,
+    contrastive_trainer,
+    sentence_similarity,
+    zero_unseen_words,
+)
+from diffret_core.training.generation import generation_trainer, start_from_stage1
 from diffret_core.training.trainer import ParameterGroup, Trainer, learning_rate_fraction
 
 STAGE_1 = {"batch_size": 4, "clip_learning_rate": 1e-3, "new_learning_rate": 1e-3}
@@ -116,11 +126,11 @@ def test_incomplete_state_is_refused(missing):
 # stage 1
 
 
-def pairs_of(num_videos=6, captions_each=1, seed=0):
+def pairs_of(num_videos=6, captions_each=1, seed=0, side=16):
     """Videos of one brightness per place in the list; captions name the place."""
     draw = torch.Generator().manual_seed(seed)
     num_texts = num_videos * captions_each
-    images = torch.randint(0, 255, (num_videos, 3, 3, 16, 16), generator=draw, dtype=torch.uint8)
+    images = torch.randint(0, 255, (num_videos, 3, 3, side, side), generator=draw, dtype=torch.uint8)
     frame_mask = torch.arange(3)[None] < 1 + torch.arange(num_videos)[:, None] % 3
     ids, word_mask = random_tokens([4 + i % 3 for i in range(num_texts)], 8, seed=seed)
     return TrainingPairs(images, frame_mask, ids, word_mask, torch.arange(num_texts) % num_videos)
@@ -195,8 +205,6 @@ def test_first_stage_depends_on_its_seed_alone():
 
 
 def test_first_stage_sees_every_pair_once_an_epoch():
-    from diffret_core.training.contrastive import _pairs_of_step
-
     for epoch in range(3):
         seen = torch.cat([_pairs_of_step(3 * epoch + batch, 12, 4, 0) for batch in range(3)])
         assert sorted(seen.tolist()) == list(range(12))
@@ -236,6 +244,213 @@ def test_padded_frames_are_zeros_after_normalising():
     next(first_stage(model, 1, pairs=pairs, batch_size=6).steps())
     num_padded = int((~pairs.frame_mask).sum())
     assert int((seen[0].flatten(1) == 0).all(dim=1).sum()) == num_padded > 0
+
+
+# stage 1: the second loss and the views of a step
+
+
+@pytest.mark.parametrize("mode", ["default", "reference"])
+def test_sentence_similarity_is_the_cosine_of_a_sentence_and_what_it_pools(mode):
+    texts, videos = random_features(5, 4)
+    texts = texts._replace(sentence=texts.sentence / 4)  # so that no single slot takes all the attention
+    expected = torch.empty(5, 4)
+    for t in range(5):
+        for v in range(4):
+            sentence = texts.sentence[t]
+            pooled = pool_frames(sentence, videos.frames[v], videos.frame_mask[v], mode=mode)
+            expected[t, v] = sentence @ pooled / sentence.norm() / pooled.norm()
+    torch.testing.assert_close(sentence_similarity(texts, videos, mode=mode), expected)
+
+
+def loss_of_first_step(model, **changes):
+    return next(first_stage(model, 1, **changes).steps()).loss
+
+
+def losses_of_first_batch(model, pairs, mode):
+    """Both contrastive losses of the first batch, encoded as it is."""
+    texts = _pairs_of_step(0, len(pairs.word_ids), 4, 0)
+    videos = pairs.video_of_text[texts]
+    frame_mask = pairs.frame_mask[videos]
+    images = normalise(pairs.images[videos]) * frame_mask[..., None, None, None]
+    with torch.no_grad():
+        text_features = model.encode_tokens(pairs.word_ids[texts], pairs.word_mask[texts])
+        video_features = model.encode_videos(images, frame_mask)
+        plain = contrastive_loss(model.similarity(text_features, video_features), model.logit_scale)
+        by_sentence = sentence_similarity(text_features, video_features, mode=mode)
+        return float(plain), float(contrastive_loss(by_sentence, model.logit_scale))
+
+
+@pytest.mark.parametrize("mode", ["default", "reference"])
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
+def test_first_stage_adds_the_sentence_loss_by_its_weight(mode, weight):
+    plain, by_sentence = losses_of_first_batch(tiny_retriever(mode=mode), pairs_of(), mode)
+    found = loss_of_first_step(tiny_retriever(mode=mode), sentence_weight=weight, max_shift=0, frame_share=1.0)
+    assert found == pytest.approx(plain + weight * by_sentence, abs=1e-5)
+    assert by_sentence > 0.1
+    if weight == 0:
+        assert found == loss_of_first_step(tiny_retriever(mode=mode))  # so are the settings if none are given
+
+
+def test_sentence_loss_does_not_count_captions_of_one_video_as_negatives():
+    one_video = pairs_of(num_videos=4)._replace(video_of_text=torch.zeros(4, dtype=torch.long))
+    assert loss_of_first_step(tiny_retriever(), pairs=one_video, sentence_weight=1.0) == pytest.approx(0, abs=1e-6)
+
+
+def views(step=0, *, frame_mask=None, seed=0, **changes):
+    config = ContrastiveConfig(num_steps=1, **{**STAGE_1, **changes})
+    return _views_of_step(step, MANY_FRAMES if frame_mask is None else frame_mask, config, seed)
+
+
+# 300 videos of 1 to 12 real frames, which stand anywhere
+MANY_FRAMES = torch.rand(300, 12, generator=torch.Generator().manual_seed(0)).argsort(dim=1) < (
+    1 + torch.arange(300)[:, None] % 12
+)
+
+
+@pytest.mark.parametrize(
+    ("share", "kept_of"),
+    [
+        (0.6, [0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6, 7, 8]),
+        (0.5, [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]),
+        (0.01, [0] + [1] * 12),
+        (1.0, list(range(13))),
+    ],
+)
+def test_step_looks_at_a_share_of_the_real_frames_of_each_video(share, kept_of):
+    looked_at, _ = views(frame_share=share)
+    assert not bool((looked_at & ~MANY_FRAMES).any())
+    num_real = MANY_FRAMES.sum(dim=1)
+    assert looked_at.sum(dim=1).equal(torch.tensor(kept_of)[num_real])
+    if share == 1:
+        assert looked_at.equal(MANY_FRAMES)
+
+
+def test_step_looks_at_every_frame_equally_often():
+    seen = sum(views(step, frame_share=0.5)[0][MANY_FRAMES.all(dim=1)].sum(dim=0) for step in range(40))
+    # each of 12 frames of 25 videos in 40 steps: 500 of 1,000 times
+    assert bool(((seen - 500).abs() < 80).all())
+
+
+def test_views_depend_on_the_step_and_the_seed_alone():
+    settings = {"frame_share": 0.5, "max_shift": 3}
+    first, again = views(4, **settings), views(4, **settings)
+    assert all(ours.equal(theirs) for ours, theirs in zip(first, again, strict=True))
+    for other in (views(5, **settings), views(4, seed=1, **settings)):
+        assert not any(ours.equal(theirs) for ours, theirs in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("most", [0, 1, 4])
+def test_step_moves_videos_by_every_number_of_pixels_up_to_the_most(most):
+    _, shift = views(max_shift=most)
+    assert shift.shape == (300, 2)
+    for direction in shift.T:
+        assert set(direction.tolist()) == set(range(-most, most + 1))
+    if most:
+        assert not shift[:, 0].equal(shift[:, 1])
+
+
+def shifted_by_loop(images, shift):
+    side = images.shape[-1]
+    moved = torch.empty_like(images)
+    for video, (down, right) in enumerate(shift.tolist()):
+        for row in range(side):
+            for column in range(side):
+                source = min(max(row - down, 0), side - 1), min(max(column - right, 0), side - 1)
+                moved[video, :, :, row, column] = images[video, :, :, source[0], source[1]]
+    return moved
+
+
+def test_shift_moves_each_video_by_its_own_pixels_and_repeats_the_edge():
+    images = pairs_of().images[:, :, :, :7, :7]
+    shift = torch.tensor([[0, 0], [2, 0], [0, -3], [-1, 4], [6, 6], [-9, 9]])
+    moved = _shifted(images, shift)
+    assert moved.dtype == torch.uint8
+    assert moved.equal(shifted_by_loop(images, shift))
+    assert moved[0].equal(images[0])
+    assert moved[1, :, :, 2:].equal(images[1, :, :, :-2])  # two pixels down
+    assert moved[2, :, :, :, :4].equal(images[2, :, :, :, 3:])  # three to the left
+    assert bool((moved[1, :, :, :3] == images[1, :, :, :1]).all())
+    assert _shifted(images, torch.zeros(6, 2, dtype=torch.long)).equal(images)
+
+
+def test_first_stage_encodes_the_views_of_its_step():
+    model, seen = tiny_retriever(), []
+    encode = model.encode_videos
+
+    def watching(images, frame_mask):
+        seen.append((images, frame_mask))
+        return encode(images, frame_mask)
+
+    model.encode_videos = watching
+    pairs, settings = pairs_of(), {"max_shift": 3, "frame_share": 0.5, "batch_size": 6}
+    list(first_stage(model, 2, pairs=pairs, **settings).steps())
+    for step, (images, frame_mask) in enumerate(seen):
+        videos = pairs.video_of_text[_pairs_of_step(step, 6, 6, 0)]
+        looked_at, shift = views(step, frame_mask=pairs.frame_mask[videos], **settings)
+        assert bool(shift.any()) and frame_mask.equal(looked_at)
+        assert images[frame_mask].equal(normalise(shifted_by_loop(pairs.images[videos], shift))[frame_mask])
+        assert bool((images[~frame_mask] == 0).all())
+
+
+def test_first_stage_with_all_options_resumes_exactly():
+    settings = {"sentence_weight": 0.5, "max_shift": 2, "frame_share": 0.6}
+    whole = [step.loss for step in first_stage(tiny_retriever(), 3, **settings).steps()]
+    interrupted = first_stage(tiny_retriever(), 3, **settings)
+    next(interrupted.steps())
+    resumed = first_stage(tiny_retriever(), 3, **settings)
+    resumed.restore(interrupted.state())
+    assert [step.loss for step in resumed.steps()] == whole[1:]
+
+
+# stage 1: an image tower with batch normalisation, whose running averages are no parameters
+
+RESNET = architecture(vision_cfg={"image_size": 32, "layers": [1, 1, 1, 1], "width": 8})
+
+
+def averages(model):
+    return {name: value.clone() for name, value in model.named_buffers() if "running" in name or "num_batches" in name}
+
+
+def test_first_stage_resumes_running_averages_exactly():
+    settings = {"pairs": pairs_of(side=32), "num_steps": 3}
+    whole = tiny_retriever(RESNET).train()
+    list(first_stage(whole, **settings).steps())
+    interrupted = first_stage(tiny_retriever(RESNET).train(), **settings)
+    next(interrupted.steps())
+    state = interrupted.state()
+    list(interrupted.steps())  # what happens later does not change what was taken
+    resumed_model = tiny_retriever(RESNET, seed=9).train()
+    resumed = first_stage(resumed_model, **settings)
+    resumed.restore(state)
+    list(resumed.steps())
+    expected, start = averages(whole), averages(tiny_retriever(RESNET))
+    for name, value in averages(resumed_model).items():
+        assert value.equal(expected[name]) and not value.equal(start[name]), name
+    assert len(expected) > 10
+
+
+def test_state_without_its_running_averages_is_refused_and_changes_nothing():
+    trainer = first_stage(tiny_retriever(RESNET).train(), pairs=pairs_of(side=32))
+    kept = {name: value for name, value in trainer.state().items() if not name.endswith("running_var")}
+    model = tiny_retriever(RESNET, seed=9).train()
+    before = snapshot(model)
+    with pytest.raises(ValueError, match="does not fit"):
+        first_stage(model, pairs=pairs_of(side=32)).restore(kept)
+    assert changed_names(before, model) == set()
+
+
+def test_padding_does_not_move_running_averages():
+    pairs, found = pairs_of(side=32), []
+    longer = pairs._replace(
+        images=torch.cat([pairs.images, torch.zeros_like(pairs.images[:, :1])], dim=1),
+        frame_mask=torch.cat([pairs.frame_mask, torch.zeros_like(pairs.frame_mask[:, :1])], dim=1),
+    )
+    for one in (pairs, longer):
+        model = tiny_retriever(RESNET).train()
+        list(first_stage(model, 1, pairs=one).steps())
+        found.append(averages(model))
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value)
 
 
 def test_first_stage_refuses_fewer_pairs_than_a_batch():
@@ -315,6 +530,60 @@ def test_second_stage_depends_on_its_seed_alone():
         return [step.loss for step in second_stage(tiny_retriever(), 3, seed=seed).steps()]
 
     assert losses(0) == losses(0) != losses(1)
+
+
+def features_of_size(text_size, video_size):
+    """Features whose every sentence and every frame has the same norm; D = 64."""
+    texts, videos = random_features(6, 6)
+    sentence, frames = (torch.nn.functional.normalize(one, dim=-1) for one in (texts.sentence, videos.frames))
+    return texts._replace(sentence=text_size * sentence), videos._replace(frames=video_size * frames)
+
+
+@pytest.mark.parametrize("is_normalised", [False, True])
+@pytest.mark.parametrize("sizes", [(1.0, 1.0), (8.0, 8.0), (50.0, 0.2)])
+def test_attention_starts_as_the_scaled_cosine_whatever_the_size_of_features(sizes, is_normalised):
+    model = tiny_retriever(normalise_for_denoiser=is_normalised)
+    texts, videos = features_of_size(*sizes)
+    start_from_stage1(model, texts, videos)
+    read = (8.0, 8.0) if is_normalised else sizes  # what the denoisers get to read
+    sentence, frame = features_of_size(*read)[0].sentence[0], features_of_size(*read)[1].frames[0, 0]
+    expected = float(model.logit_scale.detach() * (sentence @ frame / sentence.norm() / frame.norm()))
+    with torch.no_grad():
+        of_text = model.text_query_denoiser.query(sentence) @ model.text_query_denoiser.key(frame)
+        of_video = model.video_query_denoiser.query(frame) @ model.video_query_denoiser.key(sentence)
+    assert float(of_text) == pytest.approx(expected, rel=1e-4)
+    assert float(of_video) == pytest.approx(expected, rel=1e-4)
+
+
+def test_start_of_stage_2_undoes_the_size_of_candidates_and_changes_denoisers_only():
+    found = []
+    for text_size, video_size in ((8.0, 8.0), (16.0, 40.0)):
+        model = tiny_retriever()
+        before = snapshot(model)
+        start_from_stage1(model, *features_of_size(text_size, video_size))
+        read_features = {f"{part}.weight" for part in ("query", "key", "value", "decoder.0")}
+        assert changed_names(before, model) <= {
+            f"{side}_query_denoiser.{part}" for side in ("text", "video") for part in read_features
+        }
+        found.append(model)
+    first, second = found
+    for side, factor in (("text", 5.0), ("video", 2.0)):  # a text chooses among videos, a video among texts
+        one, other = (getattr(model, f"{side}_query_denoiser") for model in (first, second))
+        torch.testing.assert_close(factor * other.value.weight, one.value.weight)
+        torch.testing.assert_close(other.decoder[0].weight[:, :64], one.decoder[0].weight[:, :64])
+        torch.testing.assert_close(factor * other.decoder[0].weight[:, 64:], one.decoder[0].weight[:, 64:])
+
+
+def test_padded_frames_do_not_count_for_the_size_of_features():
+    starts = []
+    for padding in (0.0, 1000.0):
+        model = tiny_retriever()
+        texts, videos = features_of_size(8.0, 8.0)
+        start_from_stage1(
+            model, texts, videos._replace(frames=videos.frames.where(videos.frame_mask[..., None], padding))
+        )
+        starts.append(model.text_query_denoiser.key.weight.detach())
+    assert starts[0].equal(starts[1])
 
 
 def watched_items(model, monkeypatch, **changes):

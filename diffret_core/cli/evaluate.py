@@ -11,10 +11,12 @@ HELP = "Measure R@1, R@5, R@10, median and mean rank, by similarity, by the gene
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("--split", default="test", choices=("test", "validation"), help="which split (default: test)")
+    parser.add_argument("--test-list", metavar="NAME", help="another list of test pairs in the data folder")
     parser.add_argument(
         "--num-candidates", type=int, metavar="N", help="candidates per query (the model's if not given)"
     )
     parser.add_argument("--num-steps", type=int, metavar="K", help="denoising steps (the model's if not given)")
+    parser.add_argument("--num-draws", type=int, metavar="M", help="samples per query (the model's if not given)")
     parser.add_argument(
         "--allow-missing", action="store_true", help="leave out missing videos: numbers compare with none"
     )
@@ -33,8 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     from diffret_core.evaluation import evaluate, score_all
     from diffret_core.galleries import encode_gallery, feature_folder
 
-    collection, model = open_collection(arguments), open_model(arguments)
-    changes = {"num_candidates": arguments.num_candidates, "num_steps": arguments.num_steps}
+    as_released = not arguments.allow_missing
+    collection = open_collection(arguments, as_released=as_released, test_list=arguments.test_list)
+    model = open_model(arguments)
+    changes = {name: getattr(arguments, name) for name in ("num_candidates", "num_steps", "num_draws")}
     scoring = replace(model.config.scoring, **{name: value for name, value in changes.items() if value is not None})
     model.config = replace(model.config, scoring=scoring)
     with Bars() as bars:

@@ -8,6 +8,7 @@ from diffret_core.checkpoints import load_checkpoint, load_released_checkpoint
 from diffret_core.datasets import Collection, read_collection
 from diffret_core.locations import sample_checkpoint, sample_folder
 from diffret_core.retriever import Retriever, choose_device
+from diffret_core.scenes.manifest import refuse_faults
 
 
 def open_model(arguments: argparse.Namespace) -> Retriever:
@@ -19,8 +20,13 @@ def open_model(arguments: argparse.Namespace) -> Retriever:
     return load_checkpoint(path, device=device)
 
 
-def open_collection(arguments: argparse.Namespace, **options: Any) -> Collection:
-    """Read the collection of --collection, --data and --videos, or the sample collection, with a reader's options."""
+def open_collection(arguments: argparse.Namespace, *, as_released: bool = False, **options: Any) -> Collection:
+    """Read the collection of --collection, --data and --videos, or the sample collection, with a reader's options.
+
+    With `as_released` the sample collection must be as its manifest says.
+    """
     folder = Path(arguments.data) if arguments.data else sample_folder()
+    if as_released and not arguments.data:
+        refuse_faults(folder)
     videos = Path(arguments.videos) if arguments.videos else None
     return read_collection(arguments.collection, folder, videos_folder=videos, **options)

@@ -2,15 +2,19 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from diffret_core.cli.progress import Bars
+    from diffret_core.datasets import Collection, Split
+    from diffret_core.retriever import Retriever
     from diffret_core.scenes.production import Rendered
 
 HELP = "render or check the sample videos"
-SPLIT_NAMES = ("train", "validation", "test", "all")
+SPLIT_NAMES = ("train", "validation", "test", "shifted", "unseen_pairs", "all")
+NUM_KEPT_FOR_TRAINING = 1500  # of stage 2's training videos, in features/train.safetensors
 _INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
@@ -27,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     release = actions.add_parser("release", help="for maintainers: make captions, test videos and MANIFEST.json anew")
     for action in (render, release):
         action.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
-    for action in (render, check, release):
+    features = actions.add_parser(
+        "features", help="for maintainers: make the features in git anew, for the model in git"
+    )
+    for action in (render, check, release, features):
         action.add_argument("--folder", type=Path, default=Path("data_samples"), help="default: data_samples")
 
 
@@ -41,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         Exit status: 0 if all is well, 1 if files are missing or altered, 130 after an interruption.
     """
     try:
-        return {"render": _render, "check": _check, "release": _release}[arguments.action](arguments)
+        actions = {"render": _render, "check": _check, "release": _release, "features": _features}
+        return actions[arguments.action](arguments)
     except KeyboardInterrupt:
         print("\ninterrupted; finished videos are kept: run the same command again to go on", file=sys.stderr)
         return _INTERRUPTED
@@ -86,7 +94,60 @@ def _release(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _features(arguments: argparse.Namespace) -> int:
+    from diffret_core.checkpoints import load_checkpoint
+    from diffret_core.cli.progress import Bars
+    from diffret_core.datasets import read_collection
+    from diffret_core.galleries import encode_video_files, feature_folder
+    from diffret_core.scenes.manifest import update_manifest
+
+    folder: Path = arguments.folder
+    model, collection = load_checkpoint(folder / "model"), read_collection("msrvtt", folder)
+    in_git = feature_folder(collection, "test")
+    for old in in_git.glob("*.safetensors"):
+        old.unlink()
+    with Bars() as bars:
+        paths = [collection.video_path(video) for video in _shipped_videos()]
+        encode_video_files(
+            model, paths, cache_folder=in_git, progress=lambda *done: bars("encoding test videos", *done)
+        )
+        _keep(model, collection, "validation", collection.video_ids("validation"), bars)
+        _keep(model, collection, "train", _videos_to_train_with(collection), bars)
+    files = [path for place in (in_git, in_git.parent) for path in sorted(place.glob("*.safetensors"))]
+    update_manifest(folder, {path.relative_to(folder).as_posix(): {} for path in files})
+    print(f"{len(files)} files of features written to {in_git.parent}")
+    return 0
+
+
 def _with_progress(rendered: "Iterable[Rendered]", num_videos: int) -> "Iterable[Rendered]":
     from tqdm import tqdm
 
     return tqdm(rendered, total=num_videos, desc="rendering", unit="video", file=sys.stderr)
+
+
+def _shipped_videos() -> list[str]:
+    from diffret_core.scenes.splits import SPLITS
+
+    return [split.video_id(i) for split in SPLITS.values() if split.is_shipped for i in range(split.num_videos)]
+
+
+def _videos_to_train_with(collection: "Collection") -> tuple[str, ...]:
+    from diffret_core.recipes import recipe
+
+    first = recipe("tiny").generation.first_video
+    return collection.video_ids("train")[first : first + NUM_KEPT_FOR_TRAINING]
+
+
+def _keep(model: "Retriever", collection: "Collection", split: "Split", video_ids: Sequence[str], bars: "Bars") -> None:
+    from diffret_core.galleries import encode_gallery, feature_folder, keep_gallery
+
+    folder = feature_folder(collection, split)
+    others = set(collection.video_ids(split)) - set(video_ids)
+    gallery = encode_gallery(
+        model,
+        collection.without_videos(others),
+        split,
+        cache_folder=folder,
+        progress=lambda *done: bars(f"encoding {split} videos", *done),
+    )
+    keep_gallery(folder.parent / f"{split}.safetensors", model, gallery)

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.save_plot is not None:
         check_plot_path(Path(arguments.save_plot))
-    collection, model = open_collection(arguments), open_model(arguments)
+    collection, model = open_collection(arguments, as_released=True), open_model(arguments)
     video_ids = collection.video_ids("test")
     with Bars() as bars:
         videos = encode_video_files(

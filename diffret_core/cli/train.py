@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", required=True, help="which recipe, for example: tiny")
     parser.add_argument("--output", metavar="FOLDER", help="where the run is kept (default: runs/RECIPE)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (the recipe's if not given)")
+    parser.add_argument("--stage1", metavar="FOLDER", help="a run whose stage 1 is used as it is: train stage 2 only")
     shared.add_device(parser)
     shared.add_data(parser)
 
@@ -35,7 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     collection = open_collection(arguments, hold_out_validation=True)  # what a model is chosen on, it must not learn
     try:
         with Bars() as bars:
-            metrics = train(chosen, collection, output, device=choose_device(arguments.device), listen=bars)
+            metrics = train(
+                chosen,
+                collection,
+                output,
+                first_stage=arguments.stage1,
+                device=choose_device(arguments.device),
+                listen=bars,
+            )
     except KeyboardInterrupt:
         print("\nnothing is lost: the same command goes on from here", file=sys.stderr)
         raise

@@ -12,6 +12,7 @@ from diffret_core.features import VideoFeatures
 from diffret_core.galleries import encode_video_files, feature_folder
 from diffret_core.locations import sample_checkpoint, sample_folder
 from diffret_core.retriever import Retriever, choose_device
+from diffret_core.scenes.manifest import refuse_faults
 
 
 class Samples(NamedTuple):
@@ -44,9 +45,11 @@ def open_samples(*, folder: Path | str | None = None, model_folder: Path | str |
         model_folder: Folder of a trained model; by default the one of the samples.
 
     Raises:
-        FileNotFoundError: If the model, the annotation or a video is missing.
+        FileNotFoundError: If the model or the annotation is missing.
+        ValueError: If a video or a caption file is missing or not as released.
     """
     folder = Path(folder or sample_folder())
+    refuse_faults(folder)
     model = _open_model(Path(model_folder or sample_checkpoint()))
     collection = read_collection("msrvtt", folder)
     video_ids = list(collection.video_ids("test"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Split = Literal["train", "validation", "test"]
 
@@ -106,6 +106,13 @@ class Collection:
             for contents in (self.train, self.validation, self.test)
         )
         return replace(self, train=train, validation=validation, test=test)
+
+    def with_one_caption(self, split: Split) -> "Collection":
+        """The collection with only the first caption of each video of a split."""
+        video_ids, captions = self.contents(split)
+        first = {caption.video_id: caption for caption in reversed(captions)}
+        changes: dict[str, Any] = {split: SplitContents(video_ids, tuple(first[video_id] for video_id in video_ids))}
+        return replace(self, **changes)
 
     def _files(self, video_id: str) -> list[Path]:
         candidates = (self.videos_folder / f"{video_id}{extension}" for extension in VIDEO_EXTENSIONS)

@@ -34,6 +34,7 @@ def read_msrvtt(
     *,
     videos_folder: Path | str | None = None,
     train_list: str | None = None,
+    test_list: str | None = None,
     hold_out_validation: bool = False,
 ) -> Collection:
     """Read MSR-VTT: every caption of the listed training videos, and the 1,000 test pairs of 1k-A.
@@ -50,6 +51,7 @@ def read_msrvtt(
         videos_folder: Folder with the videos; by default "videos" inside folder.
         train_list: File name of the list of training videos inside folder; by default MSRVTT_train.9k.csv, else the
             one of MSRVTT_train.7k.csv and MSRVTT_train.csv that is there.
+        test_list: File name of the list of test pairs inside folder; by default MSRVTT_JSFUSION_test.csv.
         hold_out_validation: Leave the validation videos out of train.
 
     Returns:
@@ -64,7 +66,7 @@ def read_msrvtt(
         raise FileNotFoundError(f"{folder}: no such folder, expected the MSR-VTT annotation files in it")
     annotation = _read_annotation(folder)
     validation_ids = [video_id for video_id, split in annotation.official_split.items() if split == "validate"]
-    train_path, test_path = _train_list(folder, train_list), _existing(folder, (_TEST_LIST,))
+    train_path, test_path = _train_list(folder, train_list), _existing(folder, (test_list or _TEST_LIST,))
     train_ids = _distinct_ids(train_path, [video_id for (video_id,) in read_csv_columns(train_path, ("video_id",))])
     test = _read_test(test_path)
     for source, video_ids in ((train_path, train_ids), (annotation.files, validation_ids)):

@@ -1,13 +1,15 @@
 """Captions: sentence patterns filled in from claims, every sentence true of its scene."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from diffret_core.scenes.claims import Claim, full_claim, shorten
+from diffret_core.scenes.exchange import exchange
 from diffret_core.scenes.sampling import choose
 from diffret_core.scenes.scene import Scene
-from diffret_core.scenes.wording import RELATION_PHRASES, VERBS, noun, on_background, with_article
+from diffret_core.scenes.wording import RELATION_PHRASES, ActorWords, choose_words, on_background, with_article
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "motion": (
@@ -77,11 +79,34 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 """Kind of sentence -> its patterns; one listed twice is chosen twice as often."""
 
 
-class Caption(NamedTuple):
-    """A sentence and what it says."""
+@dataclass(frozen=True)
+class Caption:
+    """A sentence, what it says, and what it was put together from.
 
-    text: str
+    Attributes:
+        claim: What it says.
+        pattern: One of `PATTERNS`.
+        words: Chosen for each object.
+        phrases: Chosen for the background ("on") and the relation ("rel"), where they are said.
+    """
+
     claim: Claim
+    pattern: str
+    words: tuple[ActorWords, ...]
+    phrases: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        first, last = self.words[0].noun, self.words[-1].noun
+        nouns = {"n": first, "n_2": last, "a": with_article(first), "b": with_article(last)}
+        said = [verb for words in self.words for verb in words.motions if verb is not None]
+        verbs = {
+            form + suffix: verb[place]
+            for verb, suffix in zip(said, ("", "_2"), strict=False)
+            for place, form in enumerate(("does", "doing"))
+        }
+        return self.pattern.format(**nouns, **verbs, **self.phrases)
 
 
 def draw_caption(scene: Scene, rng: np.random.Generator, *, complete: bool = False) -> Caption:
@@ -100,24 +125,29 @@ def draw_caption(scene: Scene, rng: np.random.Generator, *, complete: bool = Fal
     claim = full_claim(scene)
     if not complete:
         claim = shorten(claim, rng, keep_background="{on}" in pattern)
-    return Caption(pattern.format(**_fields(claim, scene, rng)), claim)
+    words = tuple(choose_words(said, rng, say_still=scene.kind != "turns") for said in claim.actors)
+    phrases = {}
+    if claim.background is not None:
+        phrases["on"] = on_background(claim.background, rng)
+    if claim.relation is not None:
+        phrases["rel"] = choose(rng, RELATION_PHRASES[claim.relation])
+    return Caption(claim, pattern, words, phrases)
+
+
+def exchanged_caption(caption: Caption, what: str) -> Caption:
+    """Say of a scene's twin what a caption says of the scene: the same words, bound or ordered otherwise.
+
+    Args:
+        caption: Of the scene.
+        what: How its twin was made, one of `exchange.EXCHANGES`.
+
+    Returns:
+        A sentence that is true of the twin.
+    """
+    claim = replace(caption.claim, actors=exchange(caption.claim.actors, what))
+    return replace(caption, claim=claim, words=exchange(caption.words, what))
 
 
 def _kind_of_sentence(scene: Scene) -> str:
     moves = scene.kind == "relation" and scene.actors[0].motions != ("still",)
     return "relation and motion" if moves else scene.kind
-
-
-def _fields(claim: Claim, scene: Scene, rng: np.random.Generator) -> dict[str, str]:
-    nouns = [noun(said, rng) for said in claim.actors]
-    fields = {"n": nouns[0], "n_2": nouns[-1], "a": with_article(nouns[0]), "b": with_article(nouns[-1])}
-    motions = [motion for actor in scene.actors for motion in actor.motions]
-    if scene.kind == "turns":
-        motions = [scene.actors[0].motions[0], scene.actors[1].motions[1]]
-    for motion, suffix in zip(motions, ("", "_2"), strict=False):
-        fields["does" + suffix], fields["doing" + suffix] = choose(rng, VERBS[motion])
-    if claim.background is not None:
-        fields["on"] = on_background(claim.background, rng)
-    if claim.relation is not None:
-        fields["rel"] = choose(rng, RELATION_PHRASES[claim.relation])
-    return fields

@@ -66,9 +66,12 @@ def render_videos(folder: Path, renderings: Sequence[Rendering], *, num_workers:
 
 def release_renderings(folder: Path) -> list[Rendering]:
     """List all videos that are in git, with their scenes."""
-    split = SPLITS["test"]
-    scenes = split_scenes(split)
-    return [Rendering(folder / "videos" / f"{split.video_id(i)}.mp4", scene) for i, scene in enumerate(scenes)]
+    return [
+        Rendering(folder / "videos" / f"{split.video_id(index)}.mp4", scene)
+        for split in SPLITS.values()
+        if split.is_shipped
+        for index, scene in enumerate(split_scenes(split))
+    ]
 
 
 def write_release(folder: Path, rendered: Iterable[Rendered]) -> None:

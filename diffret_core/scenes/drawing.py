@@ -1,4 +1,4 @@
-"""Drawing a scene: soft backgrounds, shaded objects with a shadow, edges smoothed by supersampling."""
+"""Drawing a scene; in the plain style soft backgrounds, shaded objects with a shadow, smooth edges by supersampling."""
 
 import hashlib
 import math
@@ -7,18 +7,16 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFilter
 
+from diffret_core.scenes.drawing_shifted import draw_shifted_frames
+from diffret_core.scenes.outlines import FINENESS, WIDTH, shape_outlines
 from diffret_core.scenes.scene import Scene, trajectory
 from diffret_core.scenes.vocabulary import BACKGROUNDS, COLOURS
 
-WIDTH = 128
-"""Pixels in width and height; decord2 misreads some other small widths."""
-_FINENESS = 4  # drawn this many times larger, then averaged
 _SHADOW_SHIFT, _SHADOW_BLUR, _SHADOW_STRENGTH = 3, 2, 0.30  # pixels, pixels, 0..1
-_Points = list[tuple[float, float]]
 
 
 def draw_frames(scene: Scene) -> UInt8[np.ndarray, "F 128 128 3"]:
-    """Draw every frame of a scene.
+    """Draw every frame of a scene in its style.
 
     Args:
         scene: What to show.
@@ -26,6 +24,15 @@ def draw_frames(scene: Scene) -> UInt8[np.ndarray, "F 128 128 3"]:
     Returns:
         Every frame, RGB.
     """
+    return draw_shifted_frames(scene) if scene.style == "shifted" else _draw_plain_frames(scene)
+
+
+def frames_sha256(frames: UInt8[np.ndarray, "F H W 3"]) -> str:
+    """Fingerprint of frames before encoding: SHA-256 of the shape and the RGB bytes."""
+    return hashlib.sha256(f"{frames.shape}".encode() + frames.tobytes()).hexdigest()
+
+
+def _draw_plain_frames(scene: Scene) -> UInt8[np.ndarray, "F 128 128 3"]:
     background = Image.fromarray(_background(scene))
     paths = [trajectory(actor, scene.num_frames) for actor in scene.actors]
     fills = [_fill(actor.colour) for actor in scene.actors]
@@ -36,11 +43,6 @@ def draw_frames(scene: Scene) -> UInt8[np.ndarray, "F 128 128 3"]:
             _draw_actor(picture, actor.shape, path[frame], fill)
         frames[frame] = np.asarray(picture)
     return frames
-
-
-def frames_sha256(frames: UInt8[np.ndarray, "F H W 3"]) -> str:
-    """Fingerprint of frames before encoding: SHA-256 of the shape and the RGB bytes."""
-    return hashlib.sha256(f"{frames.shape}".encode() + frames.tobytes()).hexdigest()
 
 
 def _background(scene: Scene) -> UInt8[np.ndarray, "128 128 3"]:
@@ -72,54 +74,11 @@ def _draw_actor(picture: Image.Image, shape: str, place: Float[np.ndarray, " 4"]
 
 
 def _mask(shape: str, size: int, centre: tuple[float, float], angle: float, radius: float) -> Image.Image:
-    mask = Image.new("L", (size * _FINENESS, size * _FINENESS))
+    mask = Image.new("L", (size * FINENESS, size * FINENESS))
     draw = ImageDraw.Draw(mask)
-    turn = complex(math.cos(angle), math.sin(angle)) * radius * _FINENESS
-    middle = complex(*centre) * _FINENESS
-    for points, value in _outlines(shape):
+    turn = complex(math.cos(angle), math.sin(angle)) * radius * FINENESS
+    middle = complex(*centre) * FINENESS
+    for points, value in shape_outlines(shape):
         corners = [middle + turn * complex(*point) for point in points]
         draw.polygon([(round(corner.real), round(corner.imag)) for corner in corners], fill=value)
-    return mask.reduce(_FINENESS)
-
-
-def _outlines(shape: str) -> list[tuple[_Points, int]]:
-    """Outlines of a shape of radius about 1 with the value each is filled with: 255 paints, 0 cuts out."""
-    if shape == "ring":
-        return [(_regular(48, 1.0), 255), (_regular(48, 0.55), 0)]
-    if shape == "moon":
-        return [(_regular(48, 1.05), 255), (_regular(48, 0.86, (0.52, -0.22)), 0)]
-    outlines = {
-        "circle": _regular(48, 0.95),
-        "square": _regular(4, 1.18, turn=math.pi / 4),
-        "triangle": _regular(3, 1.2, (0.0, 0.18), turn=-math.pi / 2),
-        "star": _star(),
-        "heart": _heart(),
-        "diamond": [(0.0, -1.2), (0.72, 0.0), (0.0, 1.2), (-0.72, 0.0)],
-        "cross": _cross(1.05, 0.36),
-    }
-    return [(outlines[shape], 255)]
-
-
-def _regular(
-    num_corners: int, radius: float, middle: tuple[float, float] = (0.0, 0.0), *, turn: float = 0.0
-) -> _Points:
-    angles = [turn + 2 * math.pi * corner / num_corners for corner in range(num_corners)]
-    return [(middle[0] + radius * math.cos(angle), middle[1] + radius * math.sin(angle)) for angle in angles]
-
-
-def _star() -> _Points:
-    outer, inner = _regular(5, 1.2, turn=-math.pi / 2), _regular(5, 0.52, turn=-math.pi / 2 + math.pi / 5)
-    return [point for pair in zip(outer, inner, strict=True) for point in pair]
-
-
-def _heart() -> _Points:
-    """The classical heart curve, 16 sin^3 across and four cosines upwards."""
-    angles = [2 * math.pi * step / 48 for step in range(48)]
-    wide = [16 * math.sin(angle) ** 3 for angle in angles]
-    high = [13 * math.cos(a) - 5 * math.cos(2 * a) - 2 * math.cos(3 * a) - math.cos(4 * a) for a in angles]
-    return [(x / 15.5, -(y + 2) / 15.5) for x, y in zip(wide, high, strict=True)]
-
-
-def _cross(reach: float, half_width: float) -> _Points:
-    r, w = reach, half_width
-    return [(-w, -r), (w, -r), (w, -w), (r, -w), (r, w), (w, w), (w, r), (-w, r), (-w, w), (-r, w), (-r, -w), (-w, -w)]
+    return mask.reduce(FINENESS)

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from diffret_core.scenes.splits import COLLECTION_SEED, SPLITS
+from diffret_core.scenes.splits import COLLECTION_SEED, SPLITS, Split
 from diffret_core.tensor_files import read_json, write_json
 
 MANIFEST_NAME = "MANIFEST.json"
@@ -95,14 +95,34 @@ def find_faults(folder: Path) -> list[str]:
     return [_fault(folder, name) for name, entry in files.items() if not is_intact(folder / name, entry)]
 
 
+def refuse_faults(folder: Path) -> None:
+    """Refuse a collection whose captions or test videos are not those of the release; one without manifest passes.
+
+    Raises:
+        ValueError: If a file is missing or altered; it names the first one and the command that mends it.
+    """
+    if not (folder / MANIFEST_NAME).is_file():
+        return
+    files = read_manifest(folder)
+    names = [name for name in files if not name.startswith(("model/", "features/"))]
+    faulty = [name for name in names if not is_intact(folder / name, files[name])]
+    if faulty:
+        more = f"; {len(faulty) - 1} more: `diffret samples check` lists them" if len(faulty) > 1 else ""
+        raise ValueError(_fault(folder, faulty[0]) + more)
+
+
 def _fault(folder: Path, name: str) -> str:
     path = folder / name
     what = "its bytes are not those in MANIFEST.json" if path.is_file() else "missing"
     mend = f"git checkout -- {path}"
-    if name in {f"videos/{video_id}.mp4" for video_id in _shipped_video_ids()}:
-        mend += f"` or `diffret samples render --split test --folder {folder}"
+    if (split := _split_of(name)) is not None:
+        mend += f"` or `diffret samples render --split {split.name} --folder {folder}"
     return f"{path}: {what}; run `{mend}`"
 
 
-def _shipped_video_ids() -> list[str]:
-    return [SPLITS["test"].video_id(index) for index in range(SPLITS["test"].num_videos)]
+def _split_of(name: str) -> Split | None:
+    """Find the split that a shipped video belongs to; None for any other file."""
+    for split in SPLITS.values():
+        if split.is_shipped and name in {f"videos/{split.video_id(index)}.mp4" for index in range(split.num_videos)}:
+            return split
+    return None

@@ -54,6 +54,8 @@ class Scene:
         actors: One or two objects; captions of "relation" and "turns" take them in this order.
         num_frames: Length at 12 frames a second.
         relation: One of `RELATIONS`, of the first object to the second; None outside the kind "relation".
+        style: One of `STYLES`.
+        exchanged: One of `exchange.EXCHANGES` if this scene shows what the one before it shows, with that exchanged.
     """
 
     kind: str
@@ -62,6 +64,8 @@ class Scene:
     actors: tuple[Actor, ...]
     num_frames: int
     relation: str | None = None
+    style: str = "plain"
+    exchanged: str | None = None
 
     @property
     def seconds(self) -> float:

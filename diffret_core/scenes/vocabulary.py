@@ -30,7 +30,16 @@ HIDDEN: frozenset[tuple[str, str]] = frozenset(
 )
 """Pairs of object colour and background that are too close to see."""
 
-RADII: dict[str, float] = {"small": 0.09, "medium": 0.135, "large": 0.195}
+UNSEEN_PAIRS: frozenset[tuple[str, str]] = frozenset(
+    {("circle", "purple"), ("square", "pink"), ("triangle", "yellow"), ("star", "blue"), ("heart", "green")}
+    | {("diamond", "red"), ("cross", "white"), ("ring", "orange"), ("moon", "black")}
+)
+"""Shape and colour that no object has together outside the split of that name; each shape and each colour is in one."""
+
+STYLES: tuple[str, ...] = ("plain", "shifted")
+"""How a scene is drawn: as in training, or with other textures, palettes and outlines."""
+
+RADII: dict[str, float] = {"small": 0.10, "medium": 0.15, "large": 0.21}
 """Radius as a fraction of the frame's width; "medium" is never said in a caption."""
 
 TRAVELS: dict[str, tuple[int, int]] = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}

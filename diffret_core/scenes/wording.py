@@ -1,5 +1,7 @@
 """English for the facts of a scene: the words and turns of phrase that captions are put together from."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from diffret_core.scenes.claims import ActorClaim
@@ -45,18 +47,42 @@ _SIZE_WORDS = {"small": ("small", "small", "little", "tiny"), "large": ("large",
 _BACKGROUND_PHRASES = ("on a {} background", "in front of a {} background", "against a {} background")
 
 
-def noun(said: ActorClaim, rng: np.random.Generator) -> str:
-    """Name an object without an article: "small red circle".
+@dataclass(frozen=True)
+class ActorWords:
+    """The words chosen for one object and for what it does.
+
+    Attributes:
+        shape: Its noun.
+        colour: "" says nothing.
+        size: "" says nothing.
+        motions: A verb for each motion, in the third person and in the -ing form; None for one that goes unsaid.
+    """
+
+    shape: str
+    colour: str
+    size: str
+    motions: tuple[tuple[str, str] | None, ...]
+
+    @property
+    def noun(self) -> str:
+        """The object without an article: "small red circle"."""
+        return " ".join(word for word in (self.size, self.colour, self.shape) if word)
+
+
+def choose_words(said: ActorClaim, rng: np.random.Generator, *, say_still: bool) -> ActorWords:
+    """Choose words for what is said of an object.
 
     Args:
         said: What is said of it.
         rng: Chooses between words of the same meaning.
+        say_still: Whether that it stays still gets a verb.
 
     Returns:
-        The words in the usual order: size, colour, shape.
+        Its words.
     """
-    size = choose(rng, _SIZE_WORDS[said.size]) if said.size else None
-    return " ".join(word for word in (size, said.colour, said.shape or "shape") if word)
+    size = choose(rng, _SIZE_WORDS[said.size]) if said.size else ""
+    verbs = tuple(choose(rng, VERBS[motion]) if say_still or motion != "still" else None for motion in said.motions)
+    return ActorWords(said.shape or "shape", said.colour or "", size, verbs)
 
 
 def with_article(words: str) -> str:

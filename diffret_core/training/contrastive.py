@@ -5,14 +5,16 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from diffret_core.config import ContrastiveConfig
+from diffret_core.config import ContrastiveConfig, Mode
+from diffret_core.denoiser import pool_frames
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import contrastive_loss
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
-from diffret_core.training.processes import all_rows, own_rows
+from diffret_core.training.processes import all_rows, num_processes, own_rows
 from diffret_core.training.trainer import ParameterGroup, Trainer
 
 Normalise = Callable[[UInt8[Tensor, "V F 3 H H"]], Float[Tensor, "V F 3 H H"]]
@@ -49,11 +51,14 @@ def contrastive_trainer(
         seed: Seed of the order of the pairs.
 
     Raises:
-        ValueError: If there are fewer pairs than a batch holds.
+        ValueError: If there are fewer pairs than a batch holds, or several processes train a model with batch
+            normalisation.
     """
     num_texts = len(pairs.word_ids)
     if num_texts < config.batch_size:
         raise ValueError(f"{num_texts} pairs cannot fill a batch of {config.batch_size}; use a smaller batch_size")
+    if num_processes() > 1 and any(isinstance(part, nn.BatchNorm2d) for part in model.modules()):
+        raise ValueError("batch normalisation would see a part of the batch in each process; train in one process")
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
         texts = _pairs_of_step(step, num_texts, config.batch_size, seed)
@@ -62,16 +67,23 @@ def contrastive_trainer(
         if model.config.mode == "default":  # in reference mode padding can win a maximum
             word_ids, word_mask = _trim(word_ids, word_mask)
         own_ids, own_mask, own_videos = own_rows(word_ids), own_rows(word_mask), own_rows(videos)
-        frame_mask = pairs.frame_mask[own_videos]
-        images = normalise(pairs.images[own_videos]) * frame_mask[..., None, None, None]  # padding: 0 after normalising
+        looked_at, shift = _views_of_step(step, pairs.frame_mask[videos], config, seed)
+        frame_mask = own_rows(looked_at)
+        images = normalise(_shifted(pairs.images[own_videos], own_rows(shift)))
+        images = images * frame_mask[..., None, None, None]  # padding: 0 after normalising
         own_texts = model.encode_tokens(own_ids.to(model.device), own_mask.to(model.device))
         own_frames = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
         text_features = TextFeatures(*map(all_rows, own_texts))
         video_features = VideoFeatures(*map(all_rows, own_frames))
         same = _belong_together(word_ids, videos).to(model.device)
-        return contrastive_loss(model.similarity(text_features, video_features), model.logit_scale, same_video=same)
+        loss = contrastive_loss(model.similarity(text_features, video_features), model.logit_scale, same_video=same)
+        if config.sentence_weight == 0:
+            return loss
+        by_sentence = sentence_similarity(text_features, video_features, mode=model.config.mode)
+        return loss + config.sentence_weight * contrastive_loss(by_sentence, model.logit_scale, same_video=same)
 
     named = {name: value for name, value in model.named_parameters() if "denoiser" not in name}
+    saved = model.state_dict(keep_vars=True)
     clip = {name: value for name, value in named.items() if name.startswith("clip.")}
     new = {name: value for name, value in named.items() if name not in clip}
     groups = [
@@ -84,6 +96,7 @@ def contrastive_trainer(
         num_steps=config.num_steps,
         warmup_fraction=config.warmup_fraction,
         max_gradient_norm=config.max_gradient_norm,
+        buffers={name: value for name, value in saved.items() if name not in named and "denoiser" not in name},
     )
 
 
@@ -98,6 +111,39 @@ def zero_unseen_words(model: Retriever, word_ids: Int[Tensor, "T W"]) -> int:
     seen[word_ids.unique().to(table.device)] = True
     table[~seen] = 0
     return int(seen.sum())
+
+
+def sentence_similarity(texts: TextFeatures, videos: VideoFeatures, *, mode: Mode) -> Float[Tensor, "T V"]:
+    """Compare each sentence with each video as the denoisers see it: cosine of the sentence and the frames it pools."""
+    query = texts.sentence[:, None]  # [T, 1, D]
+    pooled = pool_frames(
+        query,
+        videos.frames[None],
+        videos.frame_mask[None],
+        mode=mode,
+    )
+    return functional.cosine_similarity(query, pooled, dim=-1)
+
+
+def _views_of_step(
+    step: int, frame_mask: Bool[Tensor, "B F"], config: ContrastiveConfig, seed: int
+) -> tuple[Bool[Tensor, "B F"], Int[Tensor, "B 2"]]:
+    """Draw which frames of each video a step looks at, and by how many pixels it moves the video down and right."""
+    draw = generator(seed, "views of training videos", step)
+    place = torch.rand(frame_mask.shape, generator=draw).masked_fill(~frame_mask, 2.0).argsort(dim=1).argsort(dim=1)
+    num_kept = (config.frame_share * frame_mask.sum(dim=1, keepdim=True).double()).ceil()
+    shift = torch.randint(-config.max_shift, config.max_shift + 1, (len(frame_mask), 2), generator=draw)
+    return place < num_kept, shift
+
+
+def _shifted(images: UInt8[Tensor, "B F 3 H H"], shift: Int[Tensor, "B 2"]) -> UInt8[Tensor, "B F 3 H H"]:
+    """Move each video down and right; what comes in repeats the edge."""
+    if not bool(shift.any()):
+        return images
+    side = images.shape[-1]
+    place = (torch.arange(side) - shift[..., None]).clamp(0, side - 1)  # [B, 2, H]: where each row and column is from
+    video = torch.arange(len(images))[:, None, None]
+    return images.movedim((3, 4), (1, 2))[video, place[:, 0, :, None], place[:, 1, None, :]].movedim((1, 2), (3, 4))
 
 
 def _pairs_of_step(step: int, num_texts: int, batch_size: int, seed: int) -> Int[Tensor, " B"]:

@@ -82,29 +82,35 @@ def generation_trainer(
 
 
 @torch.no_grad()
-def scale_to_features(model: Retriever, texts: TextFeatures, videos: VideoFeatures) -> None:
-    """Start both denoisers as if the features had unit size and the attention the usual factor 1/sqrt(D).
+def start_from_stage1(model: Retriever, texts: TextFeatures, videos: VideoFeatures) -> None:
+    """Let both denoisers start where stage 1 ended, instead of from random attention.
 
-    The network has no such factor and reads features as they come. Where they are large, as after training from
-    scratch, its softmax would start out saturated on one candidate and hardly learn. Only the starting weights are
-    changed, not the network.
+    Query and key weights become multiples of the identity, such that the attention of a sentence and a pooled video
+    starts as logit_scale times their cosine, for features of the average size. The other weights that read features
+    start as if those had unit size: the network reads them as they come, and where they are large, as after training
+    from scratch, it would start out saturated. Only starting weights are changed, not the network.
 
     Args:
         model: The model after stage 1, before the first step of stage 2.
         texts: Features of some texts.
         videos: Features of some videos.
     """
-    text_size = texts.sentence.square().mean().sqrt()
-    video_size = videos.frames[videos.frame_mask].square().mean().sqrt()
+    dim = model.config.dim
+    if model.config.normalise_for_denoiser:
+        text_size = video_size = torch.ones((), device=model.device)
+    else:
+        text_size = texts.sentence.square().mean().sqrt()
+        video_size = videos.frames[videos.frame_mask].square().mean().sqrt()
+    identity = torch.eye(dim, device=model.device) * (model.logit_scale / dim).sqrt()
     for direction in DIRECTIONS:
         sizes = (text_size, video_size) if direction == "text_to_video" else (video_size, text_size)
         query_size, candidate_size = sizes
         network = model.denoiser(direction)
-        network.query.weight /= query_size * model.config.dim**0.25
-        network.key.weight /= candidate_size * model.config.dim**0.25
+        network.query.weight.copy_(identity / query_size)
+        network.key.weight.copy_(identity / candidate_size)
         network.value.weight /= candidate_size
         first, *_ = network.decoder.parameters()  # [2D, 2D]: the first half reads the context, the second the candidate
-        first[:, model.config.dim :] /= candidate_size
+        first[:, dim:] /= candidate_size
 
 
 def _captions_by_video(video_of_text: Int[Tensor, " T"], num_videos: int) -> Int[Tensor, "V C"]:

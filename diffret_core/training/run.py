@@ -1,7 +1,5 @@
 """A whole run: stage 1, stage 2, the scoring chosen on validation; interrupted anywhere, it goes on from there."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,16 +12,18 @@ from torch import Tensor
 
 from diffret_core import encoders
 from diffret_core.checkpoints import CONFIG_FILE, load_checkpoint, save_checkpoint
-from diffret_core.config import Recipe, to_json
+from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
+from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate, score_all
 from diffret_core.frames import normalise_frames
 from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files, read_videos
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
-from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors
+from diffret_core.tensor_files import read_tensors, write_json, write_tensors
 from diffret_core.training.contrastive import TrainingPairs, contrastive_trainer, zero_unseen_words
-from diffret_core.training.generation import generation_trainer, scale_to_features
+from diffret_core.training.generation import generation_trainer, start_from_stage1
+from diffret_core.training.run_folder import check_first_stage, claim, log_line, state_file
 from diffret_core.training.trainer import Trainer
 
 SAVE_EVERY_STEPS = 100
@@ -35,18 +35,21 @@ def train(
     collection: Collection,
     output: Path | str,
     *,
+    first_stage: Path | str | None = None,
     device: torch.device | str = "cpu",
     listen: Listen = lambda *_: None,
 ) -> dict[str, Any]:
     """Train a model with both stages and leave it in a folder; call it again to resume an interrupted run.
 
     The folder gets `config.json` and `weights.safetensors` (the model), `recipe.json`, `log.jsonl` (a line per step),
-    `metrics.json` (on validation) and `stage1/` (the model after stage 1: trained encoders, untrained denoisers).
+    `metrics.json` (on validation) and `stage1/` (the model after stage 1: trained encoders, untrained denoisers, and
+    what they make of videos).
 
     Args:
         recipe: The run.
         collection: Training and validation videos.
         output: The folder; made if missing.
+        first_stage: Another run's folder whose stage 1 is taken as it is; only stage 2 is trained.
         device: Where to compute.
         listen: Told what is being done and how far it is.
 
@@ -54,10 +57,10 @@ def train(
         Metrics on the validation split; see `evaluation.evaluate`.
 
     Raises:
-        FileNotFoundError: If training or validation videos are missing.
+        FileNotFoundError: If training or validation videos are missing, or there is no stage 1 to start from.
         PermissionError: If the folder cannot be written to.
         ValueError: If the collection leaves a stage or the validation without videos, the folder holds another or a
-            finished run, or the loss stops being a number.
+            finished run, the stage 1 to start from is of another architecture, or the loss stops being a number.
     """
     output = Path(output)
     num_videos, first_video = len(collection.video_ids("train")), recipe.generation.first_video
@@ -69,31 +72,22 @@ def train(
         )
     for split in ("train", "validation"):  # missing videos are named before any work
         _paths(collection, collection.video_ids(split))
-    _claim(output, recipe, collection)
-    if not (output / "stage1" / CONFIG_FILE).exists():
+    encoders_folder = Path(output if first_stage is None else first_stage) / "stage1"
+    if first_stage is not None:
+        check_first_stage(encoders_folder, recipe)
+    claim(output, recipe, collection, encoders_folder if first_stage is not None else None)
+    if first_stage is None and not (encoders_folder / CONFIG_FILE).exists():
         model = _new_model(recipe).to(device)
         _first_stage(model, recipe, collection, output, listen)
-        save_checkpoint(output / "stage1", model, dtype=getattr(torch, recipe.stored_precision))
-    model = load_checkpoint(output / "stage1", device=device)
-    _second_stage(model, recipe, collection, output, listen)
-    metrics = _finish(model, recipe, collection, output, listen)
+        save_checkpoint(encoders_folder, model, dtype=getattr(torch, recipe.stored_precision))
+    model = load_checkpoint(encoders_folder, device=device)
+    model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
+    cache_folder = encoders_folder / "features"
+    _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
+    metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
     for stage in ("stage 1", "stage 2"):
-        _state_file(output, stage).unlink(missing_ok=True)
+        state_file(output, stage).unlink(missing_ok=True)
     return metrics
-
-
-def _claim(output: Path, recipe: Recipe, collection: Collection) -> None:
-    """Make sure the folder is free or holds this very run, on the same captions, unfinished."""
-    captions = json.dumps([collection.pairs("train"), collection.pairs("validation")])
-    description = {**to_json(recipe), "captions_sha256": hashlib.sha256(captions.encode()).hexdigest()}
-    description = json.loads(json.dumps(description))
-    if (output / "recipe.json").exists() and read_json(output / "recipe.json") != description:
-        raise ValueError(
-            f"{output} holds a run with other settings or other captions; choose another output folder or delete it"
-        )
-    if (output / "metrics.json").exists():
-        raise ValueError(f"{output} holds a finished run; choose another output folder or delete it")
-    write_json(output / "recipe.json", description)
 
 
 def _new_model(recipe: Recipe) -> Retriever:
@@ -104,6 +98,14 @@ def _new_model(recipe: Recipe) -> Retriever:
         model.clip.load_state_dict(encoders.load_pretrained_clip(recipe.clip_name, recipe.pretrained).state_dict())
     encoders.initialise_from_clip(model.temporal, model.clip)
     return model
+
+
+def _new_denoisers(model: Retriever, seed: int) -> None:
+    """Give the model untrained denoisers of this run's own, also where the encoders are another run's."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator(seed, "initial denoisers").initial_seed())
+        for denoiser in (model.text_query_denoiser, model.video_query_denoiser):
+            denoiser.load_state_dict(Denoiser(model.config.dim).state_dict())
 
 
 def _first_stage(model: Retriever, recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> None:
@@ -128,20 +130,24 @@ def _first_stage(model: Retriever, recipe: Recipe, collection: Collection, outpu
         zero_unseen_words(model, word_ids)
 
 
-def _second_stage(model: Retriever, recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> None:
+def _second_stage(
+    model: Retriever, recipe: Recipe, collection: Collection, output: Path, *, cache_folder: Path, listen: Listen
+) -> None:
+    _new_denoisers(model, recipe.seed)
     model.eval().requires_grad_(False)
     for denoiser in (model.text_query_denoiser, model.video_query_denoiser):
         denoiser.train().requires_grad_(True)
-    videos = collection.video_ids("train")[recipe.generation.first_video :]
+    first, num_videos = recipe.generation.first_video, recipe.generation.num_videos
+    videos = collection.video_ids("train")[first:][:num_videos]
     captions, video_of_text = _captions_of(collection, videos)
     features = encode_video_files(
         model,
         _paths(collection, videos),
-        cache_folder=output / "features",
+        cache_folder=cache_folder,
         progress=lambda done, total: listen("encoding training videos", done, total, None),
     )
     texts = encode_captions(model, captions)
-    scale_to_features(model, texts, features)
+    start_from_stage1(model, texts, features)
     numbers = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}
     trainer = generation_trainer(
         model,
@@ -156,17 +162,19 @@ def _second_stage(model: Retriever, recipe: Recipe, collection: Collection, outp
     model.eval()
 
 
-def _finish(model: Retriever, recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> dict[str, Any]:
-    """Save the model, and choose its scoring and measure it as it will be loaded."""
+def _finish(
+    model: Retriever, recipe: Recipe, collection: Collection, output: Path, *, cache_folder: Path, listen: Listen
+) -> dict[str, Any]:
+    """Save the model, and choose its scoring and measure it as it will be loaded, on pairs like those of the test."""
     dtype = getattr(torch, recipe.stored_precision)
     about = {"recipe": recipe.name, "seed": recipe.seed, "torch": torch.__version__}
     save_checkpoint(output, model, dtype=dtype, about=about)
     stored = load_checkpoint(output, device=model.device)
     gallery = encode_gallery(
         stored,
-        collection,
+        collection.with_one_caption("validation") if _tests_on_pairs(collection) else collection,
         "validation",
-        cache_folder=output / "features",
+        cache_folder=cache_folder,
         progress=lambda done, total: listen("encoding validation videos", done, total, None),
     )
     scores = score_all(
@@ -183,30 +191,26 @@ def _finish(model: Retriever, recipe: Recipe, collection: Collection, output: Pa
     return metrics
 
 
+def _tests_on_pairs(collection: Collection) -> bool:
+    return len(collection.pairs("test")) == len(collection.video_ids("test"))
+
+
 def _take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> None:
     """Run a stage to its end, from where it was left; however it ends, the steps taken are kept."""
-    state_file = _state_file(output, stage)
-    if state_file.exists():
-        trainer.restore(read_tensors(state_file)[0])
+    kept_in = state_file(output, stage)
+    if kept_in.exists():
+        trainer.restore(read_tensors(kept_in)[0])
     started = time.monotonic()
     try:
         for step in trainer.steps():
-            _log(output, {"stage": stage, "step": step.step, "loss": step.loss, "seconds": time.monotonic() - started})
+            log_line(
+                output, {"stage": stage, "step": step.step, "loss": step.loss, "seconds": time.monotonic() - started}
+            )
             listen(stage, step.step, trainer.num_steps, step.loss)
             if step.step % SAVE_EVERY_STEPS == 0:
-                write_tensors(state_file, trainer.state(), metadata={})
+                write_tensors(kept_in, trainer.state(), metadata={})
     finally:
-        write_tensors(state_file, trainer.state(), metadata={})
-
-
-def _log(output: Path, line: dict[str, Any]) -> None:
-    rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
-    with (output / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps(rounded) + "\n")
-
-
-def _state_file(output: Path, stage: str) -> Path:
-    return output / f"{stage.replace(' ', '')}_state.safetensors"
+        write_tensors(kept_in, trainer.state(), metadata={})
 
 
 def _captions_of(collection: Collection, videos: Sequence[str]) -> tuple[list[str], Tensor]:

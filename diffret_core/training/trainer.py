@@ -49,12 +49,18 @@ class Trainer:
         num_steps: int,
         warmup_fraction: float,
         max_gradient_norm: float,
+        buffers: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Prepare the optimiser; see `contrastive_trainer` and `generation_trainer` for the two stages' settings."""
+        """Prepare the optimiser; see `contrastive_trainer` and `generation_trainer` for the two stages' settings.
+
+        Buffers are what a step changes besides parameters, such as the running averages of batch normalisation: they
+        are part of the state.
+        """
         self.num_steps, self.warmup_fraction = num_steps, warmup_fraction
         self.max_gradient_norm = max_gradient_norm
         self.num_done = 0
         self._loss_of_step = loss_of_step
+        self._buffers = dict(buffers or {})
         self._parameters = {name: parameter for group in groups for name, parameter in group.parameters.items()}
         self._optimizer = torch.optim.AdamW(_split_by_decay(groups), fused=True)
         self._peak_rates = [group["lr"] for group in self._optimizer.param_groups]
@@ -88,6 +94,7 @@ class Trainer:
     def state(self) -> dict[str, Tensor]:
         """Give everything needed to go on from here: weights, optimiser moments and the number of steps done."""
         tensors = {f"weight.{name}": parameter.detach().clone() for name, parameter in self._parameters.items()}
+        tensors |= {f"buffer.{name}": value.clone() for name, value in self._buffers.items()}
         tensors["num_done"] = torch.tensor(self.num_done)
         for index, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value.clone() for name, value in moments.items()}
@@ -104,15 +111,19 @@ class Trainer:
         for key in (key for key in tensors if key.startswith("optimizer.")):
             _, index, name = key.split(".")
             moments.setdefault(int(index), {})[name] = tensors[key].clone()
-        wanted = {f"weight.{name}": parameter.shape for name, parameter in self._parameters.items()}
-        found = {key: tensors[key].shape for key in tensors if key.startswith("weight.")}
+        kept: dict[str, Tensor] = {f"weight.{name}": parameter for name, parameter in self._parameters.items()}
+        kept |= {f"buffer.{name}": value for name, value in self._buffers.items()}
+        wanted = {name: value.shape for name, value in kept.items()}
+        found = {key: tensors[key].shape for key in tensors if key.startswith(("weight.", "buffer."))}
         incomplete = any(set(one) != {"step", "exp_avg", "exp_avg_sq"} for one in moments.values())
         if found != wanted or incomplete or "num_done" not in tensors:
             raise ValueError("the saved run does not fit this model or is incomplete; start it anew")
-        for name, parameter in self._parameters.items():
-            parameter.copy_(tensors[f"weight.{name}"])
+        for name, value in kept.items():
+            value.copy_(tensors[name])
         description: dict[str, Any] = self._optimizer.state_dict()
         self._optimizer.load_state_dict({**description, "state": moments})
+        for parameter, own in self._optimizer.state.items():  # the fused step reads memory: the weight's own layout
+            own |= {name: torch.empty_like(parameter).copy_(own[name]) for name in ("exp_avg", "exp_avg_sq")}
         self.num_done = int(tensors["num_done"])
 
 

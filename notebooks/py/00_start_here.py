@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 00 · What does it do?
 #
-# **Goal.** You describe a short video in a sentence; a model finds it among 300, and you watch its ranking come out
-# of pure noise.
+# **Goal.** You describe a short video in a sentence; a model finds it among 1,000, and you watch its ranking come
+# out of pure noise.
 #
 # | | |
 # |---|---|
@@ -38,7 +38,7 @@ samples = setup.open_samples()
 # Nobody has tagged these videos. The model looks at their pixels, reads your words, and gives every video a score.
 
 # %%
-found = search(samples.model, samples.videos, samples.video_ids, "a blue square above an orange square")
+found = search(samples.model, samples.videos, samples.video_ids, "a green star grows")
 show.ranking(samples, found)
 
 # %% [markdown]
@@ -58,17 +58,19 @@ for one in found.results[:3]:
 # | **generated** | a diffusion model | looks at the 32 most similar videos *together*, gives each a probability |
 # | **combined** | both | similarity + α · generated; α was chosen on other videos |
 #
-# The next sentence was written for one video of the collection, so we know which one is meant.
+# The next sentence was written for one video of the collection, so we know which one is meant. Another video shows the
+# same two things in the other order: whoever only counts the words cannot tell them apart.
 
 # %%
-caption, meant = samples.collection.pairs("test")[76]
-found = search(samples.model, samples.videos, samples.video_ids, caption, seed=2)
+caption, meant = samples.collection.pairs("test")[644]
+found = search(samples.model, samples.videos, samples.video_ids, caption)
 show.three_rankings(samples, found, meant=meant)
 
 # %% [markdown]
-# The star marks the video that is meant. Here the generator puts right what similarity got wrong. That is why the
-# sentence was chosen: over all 300, similarity is right a little more often (40 % against 36 %), and both together no
-# more often than similarity alone. Notebook 09 measures that with care.
+# The star marks the video that is meant. Here the generator puts right what similarity got wrong, and that is why the
+# sentence was chosen. Over all 1,000 sentences similarity is right in 47.4 %, the generator in 49.3 %, both together in
+# 49.8 %: a gain of 2.4 points, with a 95 % interval of 0.4 to 4.5. Where a video looks for its sentence, there is no
+# clear gain (0.2, -2.0 to 2.4). Notebook 09 measures that with care.
 #
 # One rule to remember: the generator only sees the 32 candidates. **A video that similarity leaves out, it can never
 # bring back.**
@@ -112,7 +114,7 @@ for seed in range(5):
 # alone or in twos, on a background of one colour.
 
 # %%
-examples = ["a green star grows", "a white star and a pink cross", "a dog runs along the beach"]
+examples = ["a pink cross left of a white square", "a white star and a pink cross", "a dog runs along the beach"]
 show.search_box(samples, examples)
 
 # %% [markdown]
@@ -126,9 +128,8 @@ for text in ("a yellow cross becomes larger", "a yellow cross becomes smaller", 
     print(f"{text:31} similarity {best.similarity:.2f}   {samples.captions[best.video]}")
 
 # %% [markdown]
-# - It is good at **colours** (the first video shows the colours asked for in 79 % of the test sentences), weaker at
-#   shapes (47 %), and unsure about **motion**, which it must piece together from a few small frames: larger or smaller
-#   is all the same to it here.
+# - It is good at **colours** (the first video shows the colours asked for in 99 % of the test sentences), weaker at
+#   shapes (72 %), and unsure about **motion** (58 %), which it must piece together from a few small frames.
 # - It **cannot say no**. A dog on a beach gets a ranking too, with lower scores; notebook 10 makes use of that.
 # - All this is about the sample collection and says nothing of a benchmark. With CLIP ViT-B/32 in place of these
 #   weights, the same code is the model of the paper (notebook 12).

@@ -1,0 +1,137 @@
+"""How a run trains a model: both stages, and the recipe that joins them."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from diffret_core.config.checks import above_zero, at_least, fraction
+from diffret_core.config.model import ModelConfig
+
+Precision = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveConfig:
+    """Stage 1: the encoders, trained with the contrastive loss; SPEC section 6.
+
+    Attributes:
+        num_videos: Training videos used, from the start of the training list; None uses all.
+        num_steps: Optimiser steps.
+        batch_size: Pairs of a caption and its video per step.
+        clip_learning_rate: Peak rate of CLIP's own weights.
+        new_learning_rate: Peak rate of the temporal transformer and the token interaction.
+        weight_decay: AdamW's, on matrices only.
+        warmup_fraction: Part of the steps over which the rate rises from 0, before it falls as a cosine.
+        max_gradient_norm: Gradients are scaled down to this norm.
+        zero_unseen_words: Set the embeddings of word pieces that no training caption holds to zero at the end, so
+            that an unknown word says nothing instead of noise. Only sensible for training from scratch.
+        sentence_weight: Weight of a second contrastive loss, on the very features that the denoisers read: the
+            sentence against the frames it pools. 0 is the paper's loss, which trains the sentence only as one word.
+        max_shift: Videos are moved by up to this many pixels in each direction, anew at every step.
+        frame_share: Part of each video's real frames that a step looks at, drawn anew at every step.
+    """
+
+    num_videos: int | None = None
+    num_steps: int
+    batch_size: int = 128
+    clip_learning_rate: float
+    new_learning_rate: float = 1e-4
+    weight_decay: float = 0.2
+    warmup_fraction: float = 0.1
+    max_gradient_norm: float = 1.0
+    zero_unseen_words: bool = False
+    sentence_weight: float = 0.0
+    max_shift: int = 0
+    frame_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.num_videos is not None:
+            at_least("num_videos", self.num_videos, 2)
+        at_least("num_steps", self.num_steps, 1)
+        at_least("batch_size", self.batch_size, 2)
+        above_zero("clip_learning_rate", self.clip_learning_rate)
+        above_zero("new_learning_rate", self.new_learning_rate)
+        at_least("weight_decay", self.weight_decay, 0.0)
+        fraction("warmup_fraction", self.warmup_fraction)
+        above_zero("max_gradient_norm", self.max_gradient_norm)
+        at_least("sentence_weight", self.sentence_weight, 0.0)
+        at_least("max_shift", self.max_shift, 0)
+        fraction("frame_share", self.frame_share)
+        above_zero("frame_share", self.frame_share)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationConfig:
+    """Stage 2: the denoisers, trained on frozen features; SPEC section 9.
+
+    Attributes:
+        first_video: Where in the training list its videos begin: those before it were stage 1's.
+        num_videos: How many videos from there; None uses all that follow.
+        num_steps: Optimiser steps.
+        batch_size: Queries per step and direction.
+        num_candidates: N, the positive and N-1 hard negatives.
+        negative_pool: The negatives are drawn from this many most similar items; N-1 takes the hardest themselves.
+        learning_rate: Peak rate.
+        loss_scale: Factor on the estimate before the cross-entropy.
+        offset_penalty: See `losses.generation_loss`.
+        warmup_fraction: As in stage 1.
+        max_gradient_norm: As in stage 1.
+    """
+
+    first_video: int = 0
+    num_videos: int | None = None
+    num_steps: int
+    batch_size: int = 128
+    num_candidates: int = 32
+    negative_pool: int = 31
+    learning_rate: float = 1e-4
+    loss_scale: float = 100.0
+    offset_penalty: float = 0.0
+    warmup_fraction: float = 0.1
+    max_gradient_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        at_least("first_video", self.first_video, 0)
+        if self.num_videos is not None:
+            at_least("num_videos", self.num_videos, 2)
+        at_least("num_steps", self.num_steps, 1)
+        at_least("batch_size", self.batch_size, 1)
+        at_least("num_candidates", self.num_candidates, 2)
+        at_least("negative_pool", self.negative_pool, self.num_candidates - 1)
+        above_zero("learning_rate", self.learning_rate)
+        above_zero("loss_scale", self.loss_scale)
+        at_least("offset_penalty", self.offset_penalty, 0.0)
+        fraction("warmup_fraction", self.warmup_fraction)
+        above_zero("max_gradient_norm", self.max_gradient_norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run: model, data, both stages.
+
+    Attributes:
+        name: How `diffret train --recipe` calls it.
+        model: The architecture.
+        contrastive: Stage 1.
+        generation: Stage 2.
+        seed: Seed of every random choice.
+        clip_name: open_clip model to start from; None starts from random weights.
+        pretrained: Its open_clip weight tag or a file.
+        stored_precision: Of the trained weights on disk.
+    """
+
+    name: str
+    model: ModelConfig
+    contrastive: ContrastiveConfig
+    generation: GenerationConfig
+    seed: int = 0
+    clip_name: str | None = None
+    pretrained: str | None = None
+    stored_precision: Precision = "float32"
+
+
+def to_json(config: ModelConfig | Recipe) -> dict[str, Any]:
+    """Turn a configuration into plain JSON values."""
+    return dataclasses.asdict(config)

@@ -1,0 +1,61 @@
+"""The folder of a run: whose it is, how far the run has come, and what was logged."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from diffret_core.checkpoints import WEIGHTS_FILE, load_checkpoint
+from diffret_core.config import Recipe, model_config_from_json, to_json
+from diffret_core.datasets import Collection
+from diffret_core.tensor_files import read_json, write_json
+
+
+def check_first_stage(folder: Path, recipe: Recipe) -> None:
+    """Make sure that another run's stage 1 is one that this recipe would have.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged or of another architecture.
+    """
+    wanted = recipe.model  # what stage 2 alone uses may differ
+    found = replace(
+        load_checkpoint(folder).config,
+        scoring=wanted.scoring,
+        normalise_for_denoiser=wanted.normalise_for_denoiser,
+    )
+    if found != model_config_from_json(json.loads(json.dumps(to_json(recipe.model)))):
+        raise ValueError(f"{folder}: of another architecture than recipe {recipe.name}; train a stage 1 with it first")
+
+
+def claim(output: Path, recipe: Recipe, collection: Collection, taken_from: Path | None) -> None:
+    """Make sure the folder is free or holds this very run, on the same captions and stage 1, unfinished.
+
+    Raises:
+        ValueError: If it holds another run or a finished one.
+    """
+    captions = json.dumps([collection.pairs("train"), collection.pairs("validation")])
+    description = {**to_json(recipe), "captions_sha256": hashlib.sha256(captions.encode()).hexdigest()}
+    if taken_from is not None:
+        description["stage1_sha256"] = hashlib.sha256((taken_from / WEIGHTS_FILE).read_bytes()).hexdigest()
+    description = json.loads(json.dumps(description))
+    if (output / "recipe.json").exists() and read_json(output / "recipe.json") != description:
+        raise ValueError(
+            f"{output} holds a run with other settings or other captions; choose another output folder or delete it"
+        )
+    if (output / "metrics.json").exists():
+        raise ValueError(f"{output} holds a finished run; choose another output folder or delete it")
+    write_json(output / "recipe.json", description)
+
+
+def log_line(output: Path, line: dict[str, Any]) -> None:
+    """Add a line to the run's log.jsonl."""
+    rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
+    with (output / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(rounded) + "\n")
+
+
+def state_file(output: Path, stage: str) -> Path:
+    """Give the file in which an unfinished stage is kept."""
+    return output / f"{stage.replace(' ', '')}_state.safetensors"
