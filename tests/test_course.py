@@ -113,7 +113,7 @@ def test_environment_leaves_an_ordinary_kernel_alone(monkeypatch):
 def test_setup_report_counts_what_is_there(samples):
     said = setup.report(samples.model, samples.collection)
     assert "1,000 to search" in said
-    assert "4,000 for training" in said
+    assert "8,000 for training" in said
     assert "noise levels 5 down to 0" in said
     assert f"{sum(int((p != 0).sum()) for p in samples.model.parameters()) / 1e6:.1f} million weights" in said
 
@@ -199,7 +199,8 @@ def test_thumbnail_of_a_single_picture_stands_still(tmp_path):
 
 
 def test_thumbnail_is_small(samples):
-    assert all(len(thumbnails.moving_picture(samples.video_path(video))) < 16_000 for video in samples.video_ids)
+    sizes = [len(thumbnails.moving_picture(samples.video_path(video))) for video in samples.video_ids]
+    assert max(sizes) < 32_000  # a page of them stays below what a notebook may weigh
 
 
 def test_thumbnail_escapes_its_title(samples):
