@@ -77,7 +77,7 @@ ARMS = {
     "second": Run("another seed of both stages", varied(seed=1)),
     "all_videos": Run(
         "stage 1 on all 8,000 videos with the compute of both stages, stage 2 on half of them",
-        varied(contrastive={"num_videos": None, "num_steps": 4000}, generation={"first_video": 0, "num_videos": 4000}),
+        varied(contrastive={"num_videos": None, "num_steps": 3200}, generation={"first_video": 0, "num_videos": 4000}),
     ),
     "own_videos": Run(
         "stage 2 on the 4,000 videos that stage 1 was fitted to",

@@ -9,7 +9,7 @@ LOSS_SCALE = 20.0  # softmax(20 * x_0) is what stage 2 fits, so it is also how a
 def tiny(*, seed: int = 0) -> Recipe:
     """Train a small CLIP from random weights, then both denoisers, on the rendered sample videos.
 
-    Command: diffret samples render, then diffret train --recipe tiny. Hardware: two CPU cores, 4 GB of memory.
+    Command: diffret samples render, then diffret train --recipe tiny. Hardware: two CPU cores, 6 GB of memory.
     Time and results: docs/results.md.
 
     Stage 2 learns from videos that stage 1 has not seen: on its own training videos stage 1's features are

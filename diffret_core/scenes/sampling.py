@@ -51,7 +51,7 @@ def sample_scene(seed: int, split: str, index: int, *, attempt: int = 0, with_un
     """
     rng = numpy_generator(seed, f"scene of {split}", f"{index}, attempt {attempt}")
     kind = _choose_kind(rng)
-    while True:  # a scene in eight fits (one in fifty with an unseen pair); the loop ends with probability 1
+    while True:  # one in two fits, one in fifteen with an unseen pair; the loop ends with probability 1
         scene = _propose(rng, kind)
         if scene is not None and _has_unseen_pair(scene.actors) == with_unseen_pair and _fits(scene):
             return scene
