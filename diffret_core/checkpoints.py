@@ -110,7 +110,8 @@ def load_released_checkpoint(
 @torch.no_grad()
 def video_encoder_fingerprint(model: Retriever) -> str:
     """Name the video encoder by its content: equal exactly when it gives the same features for the same frames."""
-    digest = hashlib.sha256(f"{model.config.mode} {model.config.clip}".encode())
+    scaling = " normalised frames" if model.config.normalise_frames else ""
+    digest = hashlib.sha256(f"{model.config.mode} {model.config.clip}{scaling}".encode())
     for part in (model.clip.visual, model.temporal):
         for name, value in part.state_dict().items():
             digest.update(name.encode())

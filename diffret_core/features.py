@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from diffret_core.tensor_files import read_tensors, write_tensors
 
@@ -42,6 +43,11 @@ class VideoFeatures(NamedTuple):
 
     frames: Float[Tensor, "V F D"]
     frame_mask: Bool[Tensor, "V F"]
+
+
+def normalise_entries(features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+    """Scale every feature to size sqrt(D), so that its entries are 1 on the (quadratic) average; zeros stay zeros."""
+    return functional.normalize(features, dim=-1) * features.shape[-1] ** 0.5
 
 
 Features = TypeVar("Features", TextFeatures, VideoFeatures)

@@ -6,12 +6,11 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from diffret_core import candidates, encoders, sampler
 from diffret_core.config import Direction, ModelConfig
 from diffret_core.denoiser import Denoiser, pool_frames
-from diffret_core.features import TextFeatures, VideoFeatures
+from diffret_core.features import TextFeatures, VideoFeatures, normalise_entries
 from diffret_core.randomness import generator
 from diffret_core.schedule import Denoise, noise_schedule
 from diffret_core.similarity import TokenInteraction
@@ -71,8 +70,9 @@ class Retriever(nn.Module):
 
     def encode_videos(self, images: Float[Tensor, "V F 3 H H"], frame_mask: Bool[Tensor, "V F"]) -> VideoFeatures:
         """Encode videos from their normalised frames, padding included; see both functions of `encoders`."""
+        scaled = normalise_entries if self.config.normalise_frames else _as_it_is
         frames = encoders.encode_frames(self.clip, images, frame_mask, mode=self.config.mode)
-        return VideoFeatures(self.temporal(frames, frame_mask), frame_mask)
+        return VideoFeatures(self.temporal(scaled(frames), frame_mask), frame_mask)
 
     def similarity(self, texts: TextFeatures, videos: VideoFeatures) -> Float[Tensor, "T V"]:
         """Compare all texts with all videos: S."""
@@ -98,7 +98,7 @@ class Retriever(nn.Module):
         Returns:
             denoise(x_k, k), for the losses and the sampler.
         """
-        scaled = _normalised if self.config.normalise_for_denoiser else _as_it_is
+        scaled = normalise_entries if self.config.normalise_for_denoiser else _as_it_is
         if direction == "text_to_video":
             asking = scaled(texts.sentence[queries])[:, None]  # [B, 1, D]
             frames, frame_mask = scaled(videos.frames[items]), videos.frame_mask[items]
@@ -107,8 +107,7 @@ class Retriever(nn.Module):
             chosen_from = scaled(texts.sentence[items])  # [B, N, D]
             frames, frame_mask = scaled(videos.frames[queries])[:, None], videos.frame_mask[queries][:, None]
             asking = pool_frames(chosen_from, frames, frame_mask, mode=self.config.mode)
-        network = self.denoiser(direction)
-        return lambda x_k, k: network(x_k, k, asking, chosen_from)
+        return lambda x_k, k: self.denoiser(direction)(x_k, k, asking, chosen_from)
 
     def denoising_steps(self, denoise: Denoise, noise: Float[Tensor, "B N"]) -> Iterator[sampler.DenoisingStep]:
         """Walk from noise to the generated distribution; see `sampler.ddim_steps`."""
@@ -155,11 +154,6 @@ class Retriever(nn.Module):
 
 def _as_it_is(features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
     return features
-
-
-def _normalised(features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-    """Scale every feature to the size sqrt(D): 1 in each entry, on the average."""
-    return functional.normalize(features, dim=-1) * features.shape[-1] ** 0.5
 
 
 def _own_noise(

@@ -26,6 +26,7 @@ NAN = float("nan")
         tiny_config(WIDE, schedule="linear", mode="reference", frames_per_second=0.5, max_frames=1),
         tiny_config(scoring=ScoringConfig(num_candidates=7, alpha=0.3, temperature=20.0, num_steps=5, num_draws=4)),
         tiny_config(normalise_for_denoiser=True),
+        tiny_config(normalise_frames=True),
         tiny_config(image_mean=(0.0, 0.1, 0.2), image_std=(1.0, 1.0, 0.5)),
     ],
 )
@@ -46,9 +47,10 @@ def test_stage_comes_back_from_json_as_it_was(config):
 
 def test_configuration_of_an_older_version_means_what_it_meant():
     description = to_json(tiny_config())
-    del description["normalise_for_denoiser"], description["scoring"]["num_draws"]
+    del description["normalise_frames"], description["normalise_for_denoiser"], description["scoring"]["num_draws"]
     assert model_config_from_json(description) == tiny_config()
-    assert (tiny_config().normalise_for_denoiser, tiny_config().scoring.num_draws) == (False, 1)
+    plain = tiny_config()
+    assert (plain.normalise_frames, plain.normalise_for_denoiser, plain.scoring.num_draws) == (False, False, 1)
 
 
 def test_stage_1_is_the_papers_unless_asked_otherwise():

@@ -9,6 +9,7 @@ from slow_denoiser import slow_estimate, slow_pool
 from tiny_models import SMALL, WIDE, architecture, random_features, random_tokens, tiny_retriever
 
 from diffret_core.config import DIRECTIONS, ScoringConfig
+from diffret_core.encoders import encode_frames
 from diffret_core.randomness import generator
 from diffret_core.retriever import choose_device
 from diffret_core.sampler import ddim_steps, draw_noise, noise_levels
@@ -172,6 +173,20 @@ def test_normalised_features_are_what_the_denoiser_reads_of_size_root_dim(galler
     expected = plain.generate(direction, *by_hand, similarity, queries=queries)
     found = normalising.generate(direction, *gallery, similarity, queries=queries)
     torch.testing.assert_close(found.sample, expected.sample, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["default", "reference"])
+def test_normalised_frames_enter_the_temporal_transformer_at_size_root_dim(mode):
+    mask = torch.tensor([[True, True, False, False], [True] * 4])
+    images = torch.randn(2, 4, 3, 16, 16) * mask[..., None, None, None]
+    plain, normalising = (tiny_retriever(mode=mode, normalise_frames=normalise) for normalise in (False, True))
+    with torch.no_grad():
+        frames = encode_frames(plain.clip, images, mask, mode=mode)
+        size = frames.norm(dim=-1, keepdim=True)
+        by_hand = torch.where(size > 0, 8 * frames / size, 0.0)  # D = 64
+        found = normalising.encode_videos(images, mask).frames
+        torch.testing.assert_close(found, normalising.temporal(by_hand, mask))
+        assert not torch.allclose(plain.encode_videos(images, mask).frames, found, atol=1e-2)
 
 
 def test_sample_depends_on_the_seed(model, gallery):

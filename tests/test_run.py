@@ -210,7 +210,20 @@ def test_features_are_kept_beside_the_encoders_that_made_them(finished, collecti
     assert list((finished[0] / "stage1" / "features").glob("*.safetensors"))
 
 
-@mark.parametrize("change", [{"num_temporal_layers": 2}, {"max_frames": 3}, {"mode": "reference"}])
+@mark.parametrize("is_normalised", [False, True])
+def test_positions_start_as_large_as_the_frames_where_those_have_one_size(collection, tmp_path, is_normalised):
+    recipe = tiny_recipe()
+    contrastive = replace(recipe.contrastive, num_steps=1, new_learning_rate=1e-9)
+    recipe = replace(recipe, model=replace(recipe.model, normalise_frames=is_normalised), contrastive=contrastive)
+    train(recipe, collection, tmp_path)
+    size = load_checkpoint(tmp_path).temporal.positions.norm(dim=-1)
+    expected = recipe.model.dim**0.5 * (1.0 if is_normalised else 0.01)  # CLIP's positions start at 0.01 an entry
+    torch.testing.assert_close(size, torch.full_like(size, expected), rtol=1e-5 if is_normalised else 0.5, atol=0)
+
+
+@mark.parametrize(
+    "change", [{"num_temporal_layers": 2}, {"max_frames": 3}, {"mode": "reference"}, {"normalise_frames": True}]
+)
 def test_stage_1_of_another_architecture_is_refused(collection, tmp_path, change):
     source = stage_1_of(tmp_path / "source", **change)
     with raises(ValueError, match="source/stage1: of another architecture than recipe few_steps"):

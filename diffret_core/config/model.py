@@ -57,6 +57,8 @@ class ModelConfig:
         num_noise_levels: K.
         schedule: Form of the noise schedule.
         mode: "default", or "reference" for the released model's exact behaviour; SPEC section 12.
+        normalise_frames: Whether frame features are scaled to size sqrt(D) each before the temporal transformer; the
+            paper's go in as CLIP gives them.
         normalise_for_denoiser: Whether the denoisers read sentences and frames scaled to size sqrt(D) each; the paper's
             read them as they come.
         image_mean: Subtracted from each colour channel (0 to 1).
@@ -73,6 +75,7 @@ class ModelConfig:
     num_noise_levels: int = 50
     schedule: ScheduleKind = "cosine"
     mode: Mode = "default"
+    normalise_frames: bool = False
     normalise_for_denoiser: bool = False
     image_mean: tuple[float, float, float] = CLIP_MEAN
     image_std: tuple[float, float, float] = CLIP_STD
@@ -96,8 +99,9 @@ class ModelConfig:
         if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
             raise ValueError(f"image_std is {self.image_std}; mean and std have three numbers each, std above 0")
         one_of("schedule", self.schedule, get_args(ScheduleKind))
-        if not isinstance(self.normalise_for_denoiser, bool):
-            raise ValueError(f"normalise_for_denoiser is {self.normalise_for_denoiser!r}; it must be true or false")
+        for name in ("normalise_frames", "normalise_for_denoiser"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be true or false")
         one_of("mode", self.mode, get_args(Mode))
 
     @property

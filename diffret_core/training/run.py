@@ -16,6 +16,7 @@ from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate, score_all
+from diffret_core.features import normalise_entries
 from diffret_core.frames import normalise_frames
 from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files, read_videos
 from diffret_core.randomness import generator
@@ -97,6 +98,8 @@ def _new_model(recipe: Recipe) -> Retriever:
     if recipe.clip_name is not None and recipe.pretrained is not None:
         model.clip.load_state_dict(encoders.load_pretrained_clip(recipe.clip_name, recipe.pretrained).state_dict())
     encoders.initialise_from_clip(model.temporal, model.clip)
+    if recipe.model.normalise_frames and recipe.pretrained is None:
+        model.temporal.positions.data = normalise_entries(model.temporal.positions.data)  # as large as the frames
     return model
 
 
