@@ -30,12 +30,17 @@ def pool_frames(
     Returns:
         z, the video as this sentence sees it.
     """
-    score = (frames @ sentence[..., None]).squeeze(-1)  # [*B, F]
-    if mode == "reference":
-        weight = torch.softmax(score, dim=-1) * frame_mask
-    else:
-        weight = torch.softmax(score.masked_fill(~frame_mask, -torch.inf), dim=-1)
+    weight = frame_weights((frames @ sentence[..., None]).squeeze(-1), frame_mask, mode=mode)
     return (weight[..., None] * frames).sum(dim=-2)
+
+
+def frame_weights(
+    score: Float[Tensor, "*B F"], frame_mask: Bool[Tensor, "*#B F"], *, mode: Mode = "default"
+) -> Float[Tensor, "*B F"]:
+    """Turn the products of a sentence with each frame into a_f; see `pool_frames`."""
+    if mode == "reference":
+        return torch.softmax(score, dim=-1) * frame_mask
+    return torch.softmax(score.masked_fill(~frame_mask, -torch.inf), dim=-1)
 
 
 def sinusoidal_code(k: Int[Tensor, " B"], dim: int) -> Float[Tensor, "B D"]:

@@ -1,6 +1,7 @@
 """DiffusionRet as one model: both encoders, their similarity, and a denoiser for each direction."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -70,9 +71,9 @@ class Retriever(nn.Module):
 
     def encode_videos(self, images: Float[Tensor, "V F 3 H H"], frame_mask: Bool[Tensor, "V F"]) -> VideoFeatures:
         """Encode videos from their normalised frames, padding included; see both functions of `encoders`."""
-        scaled = normalise_entries if self.config.normalise_frames else _as_it_is
         frames = encoders.encode_frames(self.clip, images, frame_mask, mode=self.config.mode)
-        return VideoFeatures(self.temporal(scaled(frames), frame_mask), frame_mask)
+        scaled = normalise_entries(frames) if self.config.normalise_frames else frames
+        return VideoFeatures(self.temporal(scaled, frame_mask), frame_mask)
 
     def similarity(self, texts: TextFeatures, videos: VideoFeatures) -> Float[Tensor, "T V"]:
         """Compare all texts with all videos: S."""
@@ -98,7 +99,7 @@ class Retriever(nn.Module):
         Returns:
             denoise(x_k, k), for the losses and the sampler.
         """
-        scaled = normalise_entries if self.config.normalise_for_denoiser else _as_it_is
+        scaled = partial(scale_for_denoiser, self.config)
         if direction == "text_to_video":
             asking = scaled(texts.sentence[queries])[:, None]  # [B, 1, D]
             frames, frame_mask = scaled(videos.frames[items]), videos.frame_mask[items]
@@ -146,21 +147,23 @@ class Retriever(nn.Module):
         denoise = self.bind_denoiser(direction, texts, videos, queries, items)
         samples = []
         for draw in range(self.config.scoring.num_draws):
-            noise = _own_noise(f"{direction} noise", queries, items.shape[1], seed=seed, draw=draw)
+            noise = draw_query_noise(direction, queries, items.shape[1], seed=seed, draw=draw)
             *_, last = self.denoising_steps(denoise, noise.to(similarity))
             samples.append(last.x_k)
         return Generated(items, torch.stack(samples).mean(dim=0))
 
 
-def _as_it_is(features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-    return features
+def scale_for_denoiser(config: ModelConfig, features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+    """Give sentences or frames the size in which the denoisers read them."""
+    return normalise_entries(features) if config.normalise_for_denoiser else features
 
 
-def _own_noise(
-    purpose: str, queries: Int[Tensor, " B"], num_candidates: int, *, seed: int, draw: int
+def draw_query_noise(
+    direction: Direction, queries: Int[Tensor, " B"], num_candidates: int, *, seed: int, draw: int = 0
 ) -> Float[Tensor, "B N"]:
-    named = [generator(seed, f"{purpose}, draw {draw}" if draw else purpose, int(query)) for query in queries]
-    return sampler.draw_noise(named, num_candidates)
+    """Draw the noise in which each query's sample starts, named by the seed, the direction, the query and the draw."""
+    purpose = f"{direction} noise, draw {draw}" if draw else f"{direction} noise"
+    return sampler.draw_noise([generator(seed, purpose, int(query)) for query in queries], num_candidates)
 
 
 def choose_device(requested: str = "auto") -> torch.device:

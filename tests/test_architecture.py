@@ -20,14 +20,16 @@ LAYERS = (
     {"config", "randomness", "tensor_files", "torchvision_operators", "locations"},
     {"datasets", "frames", "encoders", "features", "similarity", "candidates", "schedule", "losses", "sampler"}
     | {"denoiser", "denoiser_prepared", "ranking", "metrics", "detection", "scenes"},
-    {"training", "retriever", "evaluation", "checkpoints", "galleries", "search", "parity", "released"},
+    {"training", "retriever", "prepared", "evaluation", "checkpoints", "galleries", "search", "first_cut", "parity"}
+    | {"released"},
     {"recipes"},
     {"studies", "bench", "index"},
     {"course"},
     {"cli"},  # above course because `diffret search --save-plot` draws with its figures
     {"__main__"},
 )
-BESIDE = {("losses", "schedule"), ("sampler", "schedule")}  # the only stages that know another
+# the only stages that know another
+BESIDE = {("losses", "schedule"), ("sampler", "schedule"), ("denoiser_prepared", "denoiser")}
 COMPOSING = 2  # the one layer whose units may import one another, without a cycle
 
 OWNERS = {
