@@ -1,6 +1,6 @@
 """DiffusionRet as one model: both encoders, their similarity, and a denoiser for each direction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from diffret_core.schedule import Denoise, noise_schedule
 from diffret_core.similarity import TokenInteraction
 
 MAX_LOGIT_SCALE = 100.0
+Progress = Callable[[int, int], None]
 
 
 class Generated(NamedTuple):
@@ -75,9 +76,11 @@ class Retriever(nn.Module):
         scaled = normalise_entries(frames) if self.config.normalise_frames else frames
         return VideoFeatures(self.temporal(scaled, frame_mask), frame_mask)
 
-    def similarity(self, texts: TextFeatures, videos: VideoFeatures) -> Float[Tensor, "T V"]:
-        """Compare all texts with all videos: S."""
-        return self.interaction(texts.words, texts.word_mask, videos.frames, videos.frame_mask)
+    def similarity(
+        self, texts: TextFeatures, videos: VideoFeatures, *, progress: Progress | None = None
+    ) -> Float[Tensor, "T V"]:
+        """Compare all texts with all videos: S. Progress is told how many texts are done, and of how many."""
+        return self.interaction(texts.words, texts.word_mask, videos.frames, videos.frame_mask, progress=progress)
 
     def bind_denoiser(
         self,
@@ -138,9 +141,6 @@ class Retriever(nn.Module):
             similarity: S of all texts and videos; it proposes the candidates.
             queries: Indices of the texts (or videos) that ask.
             seed: Seed of the noise.
-
-        Returns:
-            Candidates and samples, one row per query.
         """
         rows = similarity[queries] if direction == "text_to_video" else similarity.T[queries]
         items = candidates.top_candidates(rows, self.config.scoring.num_candidates)

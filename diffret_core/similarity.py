@@ -1,5 +1,6 @@
 """Weighted token interaction: how alike a sentence and a video are, word by frame; SPEC section 5."""
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,14 +14,16 @@ TEXTS_AT_ONCE, VIDEOS_AT_ONCE = 32, 128
 """Compared at a time: their word-by-frame cosines (3 MB at 16 words and 12 frames) stay in the processor's cache."""
 
 
-class _Side(NamedTuple):
-    """Texts or videos as the comparison needs them: unit features, padding made harmless, and how much each counts."""
+class TokenBlock(NamedTuple):
+    """Some texts or videos as the comparison needs them.
+
+    Attributes:
+        features: Features of their tokens, scaled to size 1, padding made harmless to a maximum.
+        weight: How much each token counts; padding counts nothing.
+    """
 
     features: Float[Tensor, "B L D"]
     weight: Float[Tensor, "B L"]
-
-    def blocks(self, size: int) -> list["_Side"]:
-        return [_Side(*parts) for parts in zip(self.features.split(size), self.weight.split(size), strict=True)]
 
 
 class TokenInteraction(nn.Module):
@@ -48,14 +51,19 @@ class TokenInteraction(nn.Module):
         word_mask: Bool[Tensor, "T W"],
         frames: Float[Tensor, "V F D"],
         frame_mask: Bool[Tensor, "V F"],
+        *,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Float[Tensor, "T V"]:
         """Compare all texts with all videos, block by block: the word-by-frame cosines of all are never held.
+
+        Above its inputs and S it takes one copy of the frames, and what a block needs.
 
         Args:
             words: Token features, not normalised.
             word_mask: True for real tokens, at least one per text.
             frames: Frame features, not normalised.
             frame_mask: True for real frames, at least one per video.
+            progress: Called with the number of texts done and of all texts.
 
         Returns:
             S, each entry within -1..1.
@@ -65,19 +73,40 @@ class TokenInteraction(nn.Module):
         """
         if not len(words) or not len(frames):
             raise ValueError(f"there are {len(words)} texts and {len(frames)} videos; give at least one of each")
-        if self.mode == "default":  # columns that are padding everywhere change nothing here, and cost time
-            words, word_mask = words[:, word_mask.any(dim=0)], word_mask[:, word_mask.any(dim=0)]
-        word_weight = masked_softmax(self.word_score(words).squeeze(-1), word_mask)
-        frame_weight = masked_softmax(self.frame_score(frames).squeeze(-1), frame_mask)
-        words, frames = functional.normalize(words, dim=-1), functional.normalize(frames, dim=-1)
-        texts = _Side(self._fill_padding(words, word_mask), word_weight)
-        videos = _Side(self._fill_padding(frames, frame_mask), frame_weight)
-        video_blocks = videos.blocks(VIDEOS_AT_ONCE)
-        rows = [
-            torch.cat([_compare(text_block, video_block) for video_block in video_blocks], dim=1)
-            for text_block in texts.blocks(TEXTS_AT_ONCE)
-        ]
+        refuse_empty_rows(word_mask)
+        videos = list(self.prepare_videos(frames, frame_mask))
+        rows: list[Tensor] = []
+        for texts in self.prepare_texts(words, word_mask):
+            rows.append(compare_blocks(texts, videos))
+            if progress is not None:
+                progress(sum(map(len, rows)), len(words))
         return torch.cat(rows)
+
+    def prepare_texts(self, words: Float[Tensor, "T W D"], word_mask: Bool[Tensor, "T W"]) -> Iterator[TokenBlock]:
+        """Make texts ready for `compare_blocks`, a block at a time.
+
+        Raises:
+            ValueError: If a text has nothing real in it.
+        """
+        refuse_empty_rows(word_mask)
+        # columns that are padding everywhere change nothing in the default mode, and cost time
+        column = (word_mask.any(dim=0) | (self.mode == "reference")).nonzero().squeeze(1)
+        for features, mask in zip(words.split(TEXTS_AT_ONCE), word_mask.split(TEXTS_AT_ONCE), strict=True):
+            yield self._block(self.word_score, features[:, column], mask[:, column])
+
+    def prepare_videos(self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]) -> Iterator[TokenBlock]:
+        """Make videos ready for `compare_blocks`, a block at a time.
+
+        Raises:
+            ValueError: If a video has nothing real in it.
+        """
+        refuse_empty_rows(frame_mask)
+        for features, mask in zip(frames.split(VIDEOS_AT_ONCE), frame_mask.split(VIDEOS_AT_ONCE), strict=True):
+            yield self._block(self.frame_score, features, mask)
+
+    def _block(self, score: nn.Module, features: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]) -> TokenBlock:
+        weight = masked_softmax(score(features).squeeze(-1), mask)
+        return TokenBlock(self._fill_padding(functional.normalize(features, dim=-1), mask), weight)
 
     def _fill_padding(self, features: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
         """Make padding harmless to a maximum: a repeated real feature changes none, a zero has cosine 0."""
@@ -88,7 +117,12 @@ class TokenInteraction(nn.Module):
         return torch.where(mask[..., None], features, repeated)
 
 
-def _compare(texts: _Side, videos: _Side) -> Float[Tensor, "T V"]:
+def compare_blocks(texts: TokenBlock, videos: Sequence[TokenBlock]) -> Float[Tensor, "T V"]:
+    """Compare a block of texts with all blocks of videos: their rows of S."""
+    return torch.cat([_compare(texts, block) for block in videos], dim=1)
+
+
+def _compare(texts: TokenBlock, videos: TokenBlock) -> Float[Tensor, "T V"]:
     (num_texts, num_words, dim), (num_videos, num_frames, _) = texts.features.shape, videos.features.shape
     cosine = texts.features.reshape(-1, dim) @ videos.features.reshape(-1, dim).T
     cosine = cosine.view(num_texts, num_words, num_videos, num_frames)
@@ -103,7 +137,16 @@ def masked_softmax(score: Float[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Fl
     Raises:
         ValueError: If a row has no real entry.
     """
+    refuse_empty_rows(mask)
+    return torch.softmax(score.masked_fill(~mask, -torch.inf), dim=-1)
+
+
+def refuse_empty_rows(mask: Bool[Tensor, "B L"]) -> None:
+    """Refuse texts without words and videos without frames.
+
+    Raises:
+        ValueError: If a row of the mask is True nowhere.
+    """
     if not bool(mask.any(dim=-1).all()):
         row = int((~mask.any(dim=-1)).nonzero()[0])
         raise ValueError(f"row {row} has nothing real in it; leave out empty texts and videos without frames")
-    return torch.softmax(score.masked_fill(~mask, -torch.inf), dim=-1)

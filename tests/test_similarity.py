@@ -1,6 +1,7 @@
 """Weighted token interaction against three plain loops, by hand, and what padding may and may not do."""
 
 import math
+import weakref
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import diffret_core.similarity
 from diffret_core.features import TextFeatures, VideoFeatures
-from diffret_core.similarity import TokenInteraction, masked_softmax
+from diffret_core.similarity import TokenInteraction, compare_blocks, masked_softmax
 
 
 def interaction(dim=8, mode="default"):
@@ -147,6 +148,56 @@ class LargestTensor(TorchDispatchMode):
         if isinstance(result, torch.Tensor):
             self.num_entries = max(self.num_entries, result.numel())
         return result
+
+
+class HeldEntries(TorchDispatchMode):
+    """Remembers how many entries were held at most at one time, beside tensors that were there before."""
+
+    def __init__(self, *there_before):
+        super().__init__()
+        self.there_before = {one.untyped_storage().data_ptr() for one in there_before}
+        self.held, self.num_entries = {}, 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        result = operation(*arguments, **(options or {}))
+        for one in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(one, torch.Tensor):
+                storage = one.untyped_storage()
+                self.held[id(one)] = weakref.ref(one), storage.data_ptr(), storage.nbytes() // one.element_size()
+        alive = {place: size for one, place, size in self.held.values() if one() is not None}
+        self.num_entries = max(self.num_entries, sum(alive[place] for place in alive.keys() - self.there_before))
+        return result
+
+
+@pytest.mark.parametrize("mode", ["default", "reference"])
+def test_similarity_holds_one_copy_of_the_frames_and_none_of_the_words(mode, monkeypatch):
+    monkeypatch.setattr(diffret_core.similarity, "TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(diffret_core.similarity, "VIDEOS_AT_ONCE", 2)
+    texts, videos = random_features(60, 40, num_words=6, num_frames=5, dim=64)
+    texts, videos = (type(one)(*(part.clone() for part in one)) for one in (texts, videos))
+    module = interaction(64, mode)
+    with HeldEntries(*texts, *videos, *module.parameters()) as held:
+        compare(module, texts, videos)
+    one_block = 2 * 6 * 2 * 64  # the widest layer of the networks that weigh tokens
+    assert videos.frames.numel() < held.num_entries < videos.frames.numel() + 60 * 40 + 10 * one_block
+    assert held.num_entries < texts.words.numel()
+
+
+def test_similarity_reports_how_far_it_is(monkeypatch):
+    monkeypatch.setattr(diffret_core.similarity, "TEXTS_AT_ONCE", 3)
+    texts, videos = random_features(7, 2, dim=8)
+    calls, module = [], interaction()
+    module(texts.words, texts.word_mask, videos.frames, videos.frame_mask, progress=lambda *done: calls.append(done))
+    assert calls == [(3, 7), (6, 7), (7, 7)]
+
+
+def test_similarity_of_prepared_videos_is_the_same():
+    texts, videos = random_features(3, 5, dim=8)
+    module = interaction()
+    blocks = list(module.prepare_videos(videos.frames, videos.frame_mask))
+    for t in range(3):  # one text at a time against videos prepared once
+        (block,) = module.prepare_texts(texts.words[t : t + 1], texts.word_mask[t : t + 1])
+        torch.testing.assert_close(compare_blocks(block, blocks)[0], compare(module, texts, videos)[t])
 
 
 def test_similarity_never_holds_the_cosines_of_all_words_and_frames(monkeypatch):
