@@ -11,6 +11,7 @@ from diffret_core.config import ContrastiveConfig, GenerationConfig
 from diffret_core.denoiser import pool_frames
 from diffret_core.losses import contrastive_loss
 from diffret_core.tensor_files import read_tensors, write_tensors
+from diffret_core.training import generation
 from diffret_core.training.contrastive import (
     TrainingPairs,
     _pairs_of_step,
@@ -589,13 +590,13 @@ def test_padded_frames_do_not_count_for_the_size_of_features():
 def watched_items(model, monkeypatch, **changes):
     """Queries and items of every batch, by direction."""
     seen = {"text_to_video": [], "video_to_text": []}
-    bind = model.bind_denoiser
+    bind = generation.bind_shared
 
-    def watching(direction, texts, videos, queries, items):
+    def watching(model, direction, texts, videos, *, queries, items):
         seen[direction].append((queries, items))
-        return bind(direction, texts, videos, queries, items)
+        return bind(model, direction, texts, videos, queries=queries, items=items)
 
-    monkeypatch.setattr(model, "bind_denoiser", watching)
+    monkeypatch.setattr(generation, "bind_shared", watching)
     list(second_stage(model, 8, **changes).steps())
     return {side: [torch.cat(column) for column in zip(*batches, strict=True)] for side, batches in seen.items()}
 
@@ -641,12 +642,13 @@ def test_second_stage_refuses_a_video_without_captions(video_of_text):
 def test_second_stage_draws_every_noise_level(monkeypatch):
     model = tiny_retriever()
     levels = []
-    forward = model.text_query_denoiser.forward
+    code = model.text_query_denoiser.noise_level_code
+    forward = code.forward
 
-    def watching(x_k, k, query, candidates):
+    def watching(k):
         levels.extend(k.tolist())
-        return forward(x_k, k, query, candidates)
+        return forward(k)
 
-    monkeypatch.setattr(model.text_query_denoiser, "forward", watching)
+    monkeypatch.setattr(code, "forward", watching)
     list(second_stage(model, 10).steps())
     assert set(levels) == {1, 2, 3, 4, 5, 6}

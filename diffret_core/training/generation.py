@@ -10,6 +10,7 @@ from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import generation_loss
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
+from diffret_core.training.shared import bind_shared
 from diffret_core.training.trainer import ParameterGroup, Trainer
 
 
@@ -64,7 +65,7 @@ def generation_trainer(
         k = torch.randint(1, model.config.num_noise_levels + 1, (config.batch_size,), generator=draw).to(device)
         epsilon = torch.randn(others.shape, generator=draw).to(similarity)
         queries, items = (chosen[pairs], others) if from_text else (pairs, chosen[others])
-        denoise = model.bind_denoiser(direction, texts, videos, queries, items)
+        denoise = bind_shared(model, direction, texts, videos, queries=queries, items=items)
         scale, penalty = config.loss_scale, config.offset_penalty
         return generation_loss(denoise, k, epsilon, model.alpha_bar, loss_scale=scale, offset_penalty=penalty)
 

@@ -40,13 +40,14 @@ def bind_shared(
         items: Which videos (or texts) each of them chooses from.
     """
     network, mode = model.denoiser(direction), model.config.mode
+    all_sentences, all_frames = texts.sentence.detach(), videos.frames.detach()
     used, place = items.unique(return_inverse=True)  # [U], [B, N]
     if direction == "text_to_video":
-        query = scale_for_denoiser(model.config, texts.sentence[queries])
-        frames = scale_for_denoiser(model.config, videos.frames[used])
+        query = scale_for_denoiser(model.config, all_sentences[queries])
+        frames = scale_for_denoiser(model.config, all_frames[used])
         return _bind_text_query(network, query, frames, videos.frame_mask[used], place, mode=mode)
-    frames, frame_mask = scale_for_denoiser(model.config, videos.frames[queries]), videos.frame_mask[queries]
-    sentence = scale_for_denoiser(model.config, texts.sentence[used])
+    frames, frame_mask = scale_for_denoiser(model.config, all_frames[queries]), videos.frame_mask[queries]
+    sentence = scale_for_denoiser(model.config, all_sentences[used])
     return _bind_video_query(network, frames, frame_mask, sentence, place, mode=mode)
 
 
