@@ -1,6 +1,5 @@
 """Evaluation: both directions, by similarity, by the generator and by both together; SPEC section 11."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from diffret_core.candidates import top_candidates
 from diffret_core.config import DIRECTIONS, Direction, ScoringConfig
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.metrics import (
@@ -17,11 +17,11 @@ from diffret_core.metrics import (
     retrieval_metrics,
     target_ranks,
 )
+from diffret_core.prepared import check_texts, check_videos, generate_all
 from diffret_core.randomness import numpy_generator
 from diffret_core.ranking import combined_scores, generator_scores
-from diffret_core.retriever import Generated, Retriever
+from diffret_core.retriever import Generated, Progress, Retriever
 
-Progress = Callable[[int, int], None]
 METHODS = ("similarity", "generator", "combined")
 
 ALPHAS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
@@ -50,8 +50,8 @@ def score_all(
     videos: VideoFeatures,
     *,
     seed: int = 0,
-    batch_size: int = 128,
     progress: Progress | None = None,
+    comparing: Progress | None = None,
 ) -> Scores:
     """Let every text ask for videos and every video for texts.
 
@@ -60,27 +60,33 @@ def score_all(
         texts: Features of all texts, on the model's device.
         videos: Features of all videos, on the model's device.
         seed: Seed of the sampling noise.
-        batch_size: Queries generated at once; the result does not depend on it.
-        progress: Called with the number of queries done and of all queries.
+        progress: Called with the number of queries done and of all queries, of both directions.
+        comparing: Called before that, with the number of texts compared with all videos and of all texts.
 
     Returns:
         Scores of both directions.
+
+    Raises:
+        ValueError: Before any work, if the features are none that the model could have given.
     """
-    similarity = model.similarity(texts, videos)
-    num_texts, num_videos = similarity.shape
+    check_texts(texts, model.config.dim)
+    check_videos(videos, model.config.dim)
+    similarity = model.similarity(texts, videos, progress=comparing)
+    num_queries, num_done = sum(similarity.shape), 0
     scores: Scores = {}
-    num_done = 0
-    for direction, num_queries in zip(DIRECTIONS, (num_texts, num_videos), strict=True):
-        parts = []
-        for queries in torch.arange(num_queries, device=similarity.device).split(batch_size):
-            parts.append(model.generate(direction, texts, videos, similarity, queries=queries, seed=seed))
-            num_done += len(queries)
-            if progress is not None:
-                progress(num_done, num_texts + num_videos)
-        rows = similarity if direction == "text_to_video" else similarity.T
-        generated = Generated(*(torch.cat(column) for column in zip(*parts, strict=True)))
-        scores[direction] = DirectionScores(rows, generated)
+    for direction, rows in zip(DIRECTIONS, (similarity, similarity.T), strict=True):
+        items = top_candidates(rows, model.config.scoring.num_candidates)
+        listen = _counting_on(progress, num_done, num_queries)
+        scores[direction] = DirectionScores(
+            rows, generate_all(model, direction, texts, videos, items, seed=seed, progress=listen)
+        )
+        num_done += len(rows)
     return scores
+
+
+def _counting_on(progress: Progress | None, num_before: int, num_queries: int) -> Progress | None:
+    """Report the queries of one direction as a part of all queries."""
+    return None if progress is None else lambda done, _: progress(num_before + done, num_queries)
 
 
 def direction_ranks(

@@ -1,6 +1,7 @@
 """Search: one sentence against a gallery of videos, with the whole walk from noise to the answer."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -9,10 +10,13 @@ from torch import Tensor
 
 from diffret_core import sampler
 from diffret_core.candidates import top_candidates
-from diffret_core.features import VideoFeatures
+from diffret_core.features import TextFeatures, VideoFeatures
+from diffret_core.prepared import PreparedVideos, check_videos
 from diffret_core.randomness import generator
 from diffret_core.ranking import combined_scores, generated_probability, order
 from diffret_core.retriever import Retriever
+from diffret_core.schedule import Denoise
+from diffret_core.similarity import TokenBlock, compare_blocks
 
 
 class SearchResult(NamedTuple):
@@ -57,37 +61,85 @@ class Search(NamedTuple):
     estimates: Float[Tensor, "L2 N"]
 
 
+class PreparedGallery(NamedTuple):
+    """A gallery made ready to be searched many times; see `prepare_gallery`.
+
+    Attributes:
+        videos: Its videos, ready to be chosen from by the generator.
+        blocks: Its videos, ready to be compared with a text.
+    """
+
+    videos: PreparedVideos
+    blocks: list[TokenBlock]
+
+
 @torch.no_grad()
-def search(model: Retriever, videos: VideoFeatures, video_ids: Sequence[str], text: str, *, seed: int = 0) -> Search:
+def prepare_gallery(model: Retriever, videos: VideoFeatures) -> PreparedGallery:
+    """Compute once what a search needs of its gallery, whatever is asked.
+
+    Args:
+        model: The model; later changes of its weights are not seen.
+        videos: Features of the gallery, on the model's device.
+
+    Raises:
+        ValueError: If the features are none that the model could have given.
+    """
+    prepared = PreparedVideos(model, videos)
+    return PreparedGallery(prepared, list(model.interaction.prepare_videos(videos.frames, videos.frame_mask)))
+
+
+@torch.no_grad()
+def search(
+    model: Retriever, videos: VideoFeatures | PreparedGallery, video_ids: Sequence[str], text: str, *, seed: int = 0
+) -> Search:
     """Rank all videos for a sentence: propose by similarity, generate over the candidates, add both scores.
 
     Args:
         model: The model; its configuration says how many candidates, steps and how the scores are added.
-        videos: Features of the gallery, on the model's device.
+        videos: Features of the gallery, on the model's device, or for many searches a gallery from `prepare_gallery`.
         video_ids: Id of each video.
         text: The query.
         seed: Seed of the noise.
 
     Raises:
-        ValueError: If the text is empty, or ids and features differ in number.
+        ValueError: If the text is empty, ids and features differ in number, or the features are none that the model
+            could have given.
     """
-    if len(video_ids) != len(videos.frames):
-        raise ValueError(f"{len(video_ids)} ids for {len(videos.frames)} videos; give one id per video")
+    num_videos = len(videos.videos.frames if isinstance(videos, PreparedGallery) else videos.frames)
+    if len(video_ids) != num_videos:
+        raise ValueError(f"{len(video_ids)} ids for {num_videos} videos; give one id per video")
+    if isinstance(videos, VideoFeatures):
+        check_videos(videos, model.config.dim)
     texts = model.encode_texts([text])
-    similarity = model.similarity(texts, videos)  # [1, V]
+    if isinstance(videos, PreparedGallery):
+        (asking,) = model.interaction.prepare_texts(texts.words, texts.word_mask)
+        similarity = compare_blocks(asking, videos.blocks)  # [1, V]
+    else:
+        similarity = model.similarity(texts, videos)
     items = top_candidates(similarity, model.config.scoring.num_candidates)
-    denoise = model.bind_denoiser("text_to_video", texts, videos, torch.zeros_like(items[:, 0]), items)
     noise = sampler.draw_noise([generator(seed, "search noise", text)], items.shape[1]).to(similarity)
-    steps = list(model.denoising_steps(denoise, noise))
+    steps = list(model.denoising_steps(_bind(model, videos, texts, items), noise))
     return Search(
         text=text,
         results=_results(model, video_ids, similarity, items, steps[-1].x_k),
-        candidates=[video_ids[int(item)] for item in items[0]],
+        candidates=[video_ids[item] for item in items[0].tolist()],
         similarity=similarity[0, items[0]].cpu(),
         levels=[model.config.num_noise_levels, *(step.k for step in steps)],
         states=torch.cat([noise, *(step.x_k for step in steps)]).cpu(),
         estimates=torch.cat([step.x_0_hat for step in steps]).cpu(),
     )
+
+
+def _bind(
+    model: Retriever, videos: VideoFeatures | PreparedGallery, texts: TextFeatures, items: Int[Tensor, "1 N"]
+) -> Denoise:
+    """Bind a text and its candidates to the prepared network; of a gallery that is not, only they are prepared."""
+    if isinstance(videos, PreparedGallery):
+        prepared, chosen = videos.videos, items
+    else:
+        candidates = VideoFeatures(videos.frames[items[0]], videos.frame_mask[items[0]])
+        prepared, chosen = PreparedVideos(model, candidates), torch.arange(items.shape[1], device=items.device)[None]
+    return partial(prepared.network.estimate, prepared.condition(texts.sentence, chosen))
 
 
 def _results(
@@ -101,15 +153,8 @@ def _results(
     probability = torch.zeros_like(similarity)
     probability.scatter_(1, items, generated_probability(sample, temperature=scoring.temperature))
     score = combined_scores(similarity, items, sample, alpha=scoring.alpha, temperature=scoring.temperature)
-    columns = order(score)[0].tolist()
+    numbers = list(zip(*(one[0].tolist() for one in (similarity, probability, score)), strict=True))
     return [
-        SearchResult(
-            rank=rank,
-            video=video_ids[column],
-            start_seconds=0.0,
-            similarity=float(similarity[0, column]),
-            generated_probability=float(probability[0, column]),
-            combined_score=float(score[0, column]),
-        )
-        for rank, column in enumerate(columns, start=1)
+        SearchResult(rank, video_ids[column], 0.0, *numbers[column])
+        for rank, column in enumerate(order(score)[0].tolist(), start=1)
     ]

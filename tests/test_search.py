@@ -7,7 +7,7 @@ from tiny_models import SMALL, architecture, random_features, tiny_retriever
 from diffret_core.config import ScoringConfig
 from diffret_core.features import VideoFeatures
 from diffret_core.ranking import combined_scores, generated_probability
-from diffret_core.search import search
+from diffret_core.search import prepare_gallery, search
 
 IDS = [f"video{i}" for i in range(5)]
 TEXT = "a red circle moves left"
@@ -88,6 +88,48 @@ def test_search_of_one_video_finds_it(model, videos):
     assert found.results[0].generated_probability == pytest.approx(1)
 
 
+def walk_of_the_plain_network(model, videos, found):
+    """States and estimates of the same walk, by the network as it is defined."""
+    texts = model.encode_texts([found.text])
+    items = torch.tensor([[IDS.index(video) for video in found.candidates]])
+    denoise = model.bind_denoiser("text_to_video", texts, videos, torch.zeros(1, dtype=torch.long), items)
+    steps = list(model.denoising_steps(denoise, found.states[:1]))
+    return torch.cat([found.states[:1], *(step.x_k for step in steps)]), torch.cat([step.x_0_hat for step in steps])
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+@pytest.mark.parametrize("mode", ["default", "reference"])
+@pytest.mark.parametrize("is_normalised", [False, True])
+def test_walk_is_that_of_the_plain_network(videos, mode, is_normalised, is_prepared):
+    settings = {"scoring": ScoringConfig(num_candidates=3), "mode": mode, "normalise_for_denoiser": is_normalised}
+    model = tiny_retriever(architecture(SMALL, text_cfg={"vocab_size": 49408}), spread=3.0, **settings)
+    with torch.no_grad():
+        found = search(model, prepare_gallery(model, videos) if is_prepared else videos, IDS, TEXT)
+        states, estimates = walk_of_the_plain_network(model, videos, found)
+    torch.testing.assert_close(found.states, states, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.estimates, estimates, rtol=0, atol=1e-5)
+
+
+def test_search_of_a_prepared_gallery_gives_the_same(model, videos, found):
+    gallery = prepare_gallery(model, videos)
+    for _ in range(2):  # and leaves it as it was
+        again = search(model, gallery, IDS, TEXT)
+        assert [one.video for one in again.results] == [one.video for one in found.results]
+        assert (again.candidates, again.levels) == (found.candidates, found.levels)
+        torch.testing.assert_close(again.similarity, found.similarity, rtol=0, atol=1e-6)
+        torch.testing.assert_close(again.states, found.states, rtol=0, atol=1e-6)
+        torch.testing.assert_close(again.estimates, found.estimates, rtol=0, atol=1e-6)
+        for one, other in zip(again.results, found.results, strict=True):
+            assert one[2:] == pytest.approx(other[2:], abs=1e-6)
+
+
+def test_search_of_a_prepared_gallery_prepares_nothing_again(model, videos, monkeypatch):
+    gallery = prepare_gallery(model, videos)
+    monkeypatch.setattr("diffret_core.search.PreparedVideos", None)
+    monkeypatch.setattr(model.interaction, "prepare_videos", None)
+    assert search(model, gallery, IDS, TEXT).text == TEXT
+
+
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_empty_text_is_refused(model, videos, text):
     with pytest.raises(ValueError, match="at least one word"):
@@ -97,15 +139,20 @@ def test_empty_text_is_refused(model, videos, text):
 def test_ids_and_features_of_different_number_are_refused(model, videos):
     with pytest.raises(ValueError, match="4 ids for 5 videos"):
         search(model, videos, IDS[:4], TEXT)
+    with pytest.raises(ValueError, match="4 ids for 5 videos"):
+        search(model, prepare_gallery(model, videos), IDS[:4], TEXT)
 
 
 def test_empty_gallery_is_refused(model, videos):
-    with pytest.raises(ValueError):
-        search(model, VideoFeatures(*(part[:0] for part in videos)), [], TEXT)
+    nothing = VideoFeatures(*(part[:0] for part in videos))
+    for make in (lambda: search(model, nothing, [], TEXT), lambda: prepare_gallery(model, nothing)):
+        with pytest.raises(ValueError, match="there are no videos"):
+            make()
 
 
 def test_features_that_are_not_finite_are_refused(model, videos):
     frames = videos.frames.clone()
     frames[2, 0, 0] = float("nan")
-    with pytest.raises(ValueError, match="finite"):
-        search(model, videos._replace(frames=frames), IDS, TEXT)
+    for use in (lambda bad: search(model, bad, IDS, TEXT), lambda bad: prepare_gallery(model, bad)):
+        with pytest.raises(ValueError, match="videos: number 2 has a feature that is not finite"):
+            use(videos._replace(frames=frames))

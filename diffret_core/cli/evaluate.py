@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             gallery.videos,
             seed=arguments.seed,
             progress=lambda done, total: bars("generating", done, total),
+            comparing=lambda done, total: bars("comparing texts with videos", done, total),
         )
     metrics = evaluate(scores, gallery.video_of_text, scoring, seed=arguments.seed)
     if arguments.json:
