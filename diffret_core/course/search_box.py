@@ -10,7 +10,7 @@ from IPython.display import display
 from diffret_core.course.environment import on_colab
 from diffret_core.course.rankings import ranking_html
 from diffret_core.course.setup import Samples
-from diffret_core.search import search
+from diffret_core.search import prepare_gallery, search
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -59,7 +59,7 @@ def make_search_box(samples: Samples, examples: Sequence[str], *, num_shown: int
     """
     if not examples:
         raise ValueError("examples is empty; give at least one sentence to start from")
-    box = _empty_box(examples)
+    box, gallery = _empty_box(examples), prepare_gallery(samples.model, samples.videos)
     answered = [""]
 
     def answer(_change: object = None) -> None:
@@ -71,7 +71,7 @@ def make_search_box(samples: Samples, examples: Sequence[str], *, num_shown: int
             return
         box.status.value = _line(f"searching for “{escape(text)}” …")
         try:
-            found = search(samples.model, samples.videos, samples.video_ids, text)
+            found = search(samples.model, gallery, samples.video_ids, text)
             box.result.value = ranking_html(samples, found, num_shown=num_shown)
             box.status.value = _line(f"the best {num_shown} of {len(samples.video_ids)} videos")
             answered.append(text)
