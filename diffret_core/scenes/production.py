@@ -2,8 +2,10 @@
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,15 +51,31 @@ def render_all(renderings: Sequence[Rendering], *, num_workers: int) -> Iterator
         return
     tasks = [renderings[start : start + _SCENES_PER_TASK] for start in range(0, len(renderings), _SCENES_PER_TASK)]
     context = multiprocessing.get_context("spawn")  # a forked process inherits torch's threads in an unknown state
-    pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=_leave_interrupts_to_parent)
+    pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=_ignore_interrupts)
     try:
-        for task in as_completed([pool.submit(_render_each, task) for task in tasks]):
+        with _interrupts_held_back():
+            started = [pool.submit(_render_each, task) for task in tasks]
+        for task in as_completed(started):
             yield from task.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_parent() -> None:
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait: processes started meanwhile never see it, not even before their first line of Python."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ignore_interrupts() -> None:
+    """Leave them to the parent, on systems where they cannot be held back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
