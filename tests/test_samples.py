@@ -355,9 +355,10 @@ def test_render_goes_on_after_an_interruption(small_collection, monkeypatch, cap
 
 
 RENDER_VALIDATION = """
-import argparse, sys
+import argparse, signal, sys
 from diffret_core.cli import samples
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background job starts may ignore it
     parser = argparse.ArgumentParser()
     samples.add_arguments(parser)
     words = ["render", "--split", "validation", "--folder", sys.argv[1]]
