@@ -1,6 +1,6 @@
 """From files to features: decode, encode once, and keep what was encoded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +20,7 @@ from diffret_core.features import (
     video_feature_key,
 )
 from diffret_core.frames import normalise_frames, pad_frames, read_frames
-from diffret_core.retriever import Retriever
-
-Progress = Callable[[int, int], None]
+from diffret_core.retriever import Progress, Retriever
 
 TEXTS_AT_ONCE = 256
 

@@ -4,7 +4,6 @@ A pooled video is a weighted sum of its frames, so whatever multiplies it can mu
 way, `Retriever.generate`, gathers and pools features and runs the whole network at every step; a test holds both equal.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -17,7 +16,7 @@ from diffret_core.config import Direction
 from diffret_core.denoiser import frame_weights
 from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser
 from diffret_core.features import TextFeatures, VideoFeatures
-from diffret_core.retriever import Generated, Retriever, draw_query_noise, scale_for_denoiser
+from diffret_core.retriever import Generated, Progress, Retriever, draw_query_noise, scale_for_denoiser
 
 QUERIES_AT_ONCE = 8  # 32 candidates at D = 512 take 256 kB a query: what a step reads stays in the processor's cache
 LARGEST_TABLE = 2**30  # bytes; products of a larger collection are formed for the candidates of each query instead
@@ -140,7 +139,7 @@ def generate_all(
     items: Int[Tensor, "Q N"],
     *,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Generated:
     """Generate a distribution over the candidates of every query of one direction: `Retriever.generate`, but faster.
 

@@ -129,7 +129,7 @@ class Retriever(nn.Module):
         queries: Int[Tensor, " B"],
         seed: int = 0,
     ) -> Generated:
-        """Generate a distribution over the best candidates of some queries.
+        """Generate a distribution over the best candidates of some queries: candidates and samples, a row for each.
 
         Each query has its own noise, named by the seed, the direction, its index and the draw: its result does not
         depend on which other queries are computed with it.

@@ -17,8 +17,8 @@ T2V, V2T = DIRECTIONS
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
-def drawn(*shape, seed=0, dtype=torch.float32, spread=1.0):
-    return spread * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+def drawn(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def random_denoiser(dim, *, dtype=torch.float32, seed=0):
