@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diffret_core.candidates import top_candidates
 from diffret_core.config import DIRECTIONS, Direction, ScoringConfig
+from diffret_core.feature_checks import check_texts, check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.metrics import (
     best_in_group,
@@ -17,7 +18,7 @@ from diffret_core.metrics import (
     retrieval_metrics,
     target_ranks,
 )
-from diffret_core.prepared import check_texts, check_videos, generate_all
+from diffret_core.prepared import generate_all
 from diffret_core.randomness import numpy_generator
 from diffret_core.ranking import combined_scores, generator_scores
 from diffret_core.retriever import Generated, Progress, Retriever

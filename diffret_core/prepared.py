@@ -4,6 +4,7 @@ A pooled video is a weighted sum of its frames, so whatever multiplies it can mu
 way, `Retriever.generate`, gathers and pools features and runs the whole network at every step; a test holds both equal.
 """
 
+import warnings
 from functools import partial
 
 import torch
@@ -15,6 +16,7 @@ from diffret_core import sampler
 from diffret_core.config import Direction
 from diffret_core.denoiser import frame_weights
 from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser
+from diffret_core.feature_checks import check_items, check_texts, check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.retriever import Generated, Progress, Retriever, draw_query_noise, scale_for_denoiser
 
@@ -58,25 +60,50 @@ class PreparedVideos:
         Args:
             sentence: Sentence features of the texts that ask.
             items: Which videos each of them chooses from.
+
+        Raises:
+            ValueError: If there is not a row of candidates for each text, or a candidate does not exist.
         """
-        query = self.scaled(sentence)
-        num_queries, num_candidates = items.shape
-        num_frames, dim = self.frames.shape[1:]
-        frames = self.frames[items].view(num_queries, -1, dim)  # [B, N F, D]
-        score = (frames @ query[:, :, None]).view(num_queries, num_candidates, num_frames)
-        weight = frame_weights(score, self.frame_mask[items], mode=self.mode).view(-1, num_frames)  # [B N, F]
-        pooled = (weight[:, None] @ frames.view(-1, num_frames, dim)).view(num_queries, num_candidates, dim)
-        if self.tables is None:
-            return self.network.condition(query[:, None], pooled)
-        rows = (items.view(-1, 1) * num_frames + torch.arange(num_frames, device=items.device)).contiguous()
-        level, context, own = (
-            functional.embedding_bag(rows, table, per_sample_weights=weight, mode="sum").view(
-                num_queries, num_candidates, -1
+        check_items(items, len(sentence), len(self.frames))
+        query, flat = self.scaled(sentence), self.frames.flatten(0, 1)
+        num_frames = self.frames.shape[1]
+        rows = items[..., None] * num_frames + torch.arange(num_frames, device=items.device)  # [B, N, F]
+        weight = frame_weights(chosen_products(query, flat, rows), self.frame_mask[items], mode=self.mode)
+
+        def pooled(table: Float[Tensor, "R C"]) -> Float[Tensor, "B N C"]:
+            bags = functional.embedding_bag(
+                rows.flatten(0, 1), table, per_sample_weights=weight.flatten(0, 1), mode="sum"
             )
-            for table in self.tables
-        )
-        match = pooled @ (query @ self.network.match)[:, :, None]
+            return bags.unflatten(0, items.shape)
+
+        if self.tables is None:
+            return self.network.condition(query[:, None], pooled(flat))
+        level, context, own = map(pooled, self.tables)
+        match = (weight * chosen_products(query @ self.network.match, flat, rows)).sum(dim=-1, keepdim=True)
         return Conditioned((match + level).movedim(2, 0).contiguous(), context, own)
+
+
+def chosen_products(
+    left: Float[Tensor, "B D"], right: Float[Tensor, "R D"], rows: Int[Tensor, "B N F"]
+) -> Float[Tensor, "B N F"]:
+    """Multiply each row of `left` by some rows of `right`, without copying those together first.
+
+    Args:
+        left: One vector per query.
+        right: All vectors to choose from.
+        rows: Which of them each query is multiplied by.
+    """
+    num_rows, num_chosen = len(rows), rows[:1].numel()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        chosen = torch.sparse_csr_tensor(
+            torch.arange(num_rows + 1, device=rows.device) * num_chosen,
+            rows.flatten(),
+            right.new_zeros(rows.numel()),
+            (num_rows, len(right)),
+            check_invariants=False,  # the rows of a query may stand in any order
+        )
+        return torch.sparse.sampled_addmm(chosen, left, right.T, beta=0.0).values().view_as(rows)
 
 
 class PreparedTexts:
@@ -160,7 +187,7 @@ def generate_all(
     check_videos(videos, model.config.dim)
     sizes = len(texts.sentence), len(videos.frames)
     num_queries, num_items = sizes if direction == "text_to_video" else reversed(sizes)
-    _check_items(items, num_queries, num_items)
+    check_items(items, num_queries, num_items)
     scoring = model.config.scoring
     levels = sampler.noise_levels(model.config.num_noise_levels, scoring.num_steps)
     prepared = PreparedVideos(model, videos) if direction == "text_to_video" else PreparedTexts(model, texts)
@@ -185,49 +212,3 @@ def generate_all(
         if progress is not None:
             progress(int(queries[-1]) + 1, len(items))
     return Generated(items, torch.cat(samples))
-
-
-def check_texts(texts: TextFeatures, dim: int) -> None:
-    """Refuse features of texts that no model with features of size `dim` could have given.
-
-    Raises:
-        ValueError: If there is no text, a size does not match, a feature is not finite, or a text has no word.
-    """
-    _check_features("texts", texts.words, texts.word_mask, dim)
-    every_sentence = texts.word_mask.new_ones(len(texts.word_mask), 1)
-    _check_features("sentences", texts.sentence[:, None], every_sentence, dim)
-
-
-def check_videos(videos: VideoFeatures, dim: int) -> None:
-    """Refuse features of videos that no model with features of size `dim` could have given.
-
-    Raises:
-        ValueError: If there is no video, a size does not match, a feature is not finite, or a video has no frame.
-    """
-    _check_features("videos", videos.frames, videos.frame_mask, dim)
-
-
-def _check_features(what: str, features: Tensor, mask: Tensor, dim: int) -> None:
-    if not len(features):
-        raise ValueError(f"there are no {what}; give at least one")
-    if features.shape[-1] != dim:
-        raise ValueError(f"{what} have features of size {features.shape[-1]}; this model's have {dim}")
-    if features.shape[:-1] != mask.shape:
-        raise ValueError(f"{what} are {tuple(features.shape[:-1])} features with a mask of {tuple(mask.shape)}")
-    faulty = ~features.sum(dim=-1).isfinite().all(dim=-1)  # a sum, because a mask of all entries would be large
-    if bool(faulty.any()):
-        raise ValueError(
-            f"{what}: number {int(faulty.int().argmax())} has a feature that is not finite; encode it again"
-        )
-    empty = ~mask.any(dim=-1)
-    if bool(empty.any()):
-        raise ValueError(f"{what}: number {int(empty.int().argmax())} has nothing real in it; leave it out")
-
-
-def _check_items(items: Int[Tensor, "Q N"], num_queries: int, num_items: int) -> None:
-    if len(items) != num_queries or not items.shape[1]:
-        raise ValueError(f"candidates are {tuple(items.shape)}; give each of the {num_queries} queries a row of them")
-    if int(items.min()) < 0 or int(items.max()) >= num_items:
-        raise ValueError(
-            f"candidates range over {int(items.min())}..{int(items.max())}; there are only 0 to {num_items - 1}"
-        )

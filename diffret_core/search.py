@@ -10,8 +10,9 @@ from torch import Tensor
 
 from diffret_core import sampler
 from diffret_core.candidates import top_candidates
+from diffret_core.feature_checks import check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
-from diffret_core.prepared import PreparedVideos, check_videos
+from diffret_core.prepared import PreparedVideos
 from diffret_core.randomness import generator
 from diffret_core.ranking import combined_scores, generated_probability, order
 from diffret_core.retriever import Retriever

@@ -1,4 +1,4 @@
-"""One step of stage 1 with all its options.
+"""One step of stage 1 with all its options, or of what comes before it.
 
 As a program it takes the step as one of two processes; the first leaves what it found in a file.
 """
@@ -9,29 +9,39 @@ import torch
 from tiny_models import random_tokens, tiny_retriever
 from torch import distributed
 
-from diffret_core.config import ContrastiveConfig
-from diffret_core.training.contrastive import TrainingPairs, contrastive_trainer
+from diffret_core.config import ContrastiveConfig, PretrainingConfig
+from diffret_core.training.contrastive import contrastive_trainer
+from diffret_core.training.pairs import TrainingPairs
+from diffret_core.training.pretraining import pretraining_trainer
 
 OPTIONS = {"sentence_weight": 0.5, "max_shift": 3, "frame_share": 0.6}
 
 
-def take_step():
+def normalise(images):
+    return images / 127.5 - 1
+
+
+def take_step(stage):
     """The loss of the step, and AdamW's first moments after it: a tenth of each gradient."""
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(0, 255, (8, 4, 3, 16, 16), generator=draw, dtype=torch.uint8)
     frame_mask = torch.arange(4)[None] < 1 + torch.arange(8)[:, None] % 4
     ids, word_mask = random_tokens([4 + i % 3 for i in range(8)], 8)
     pairs = TrainingPairs(images, frame_mask, ids, word_mask, torch.arange(8))
-    config = ContrastiveConfig(num_steps=1, batch_size=8, clip_learning_rate=1e-3, max_gradient_norm=1e9, **OPTIONS)
-    trainer = contrastive_trainer(tiny_retriever(), pairs, config, lambda chosen: chosen / 127.5 - 1, seed=0)
+    if stage == "stage 1":
+        config = ContrastiveConfig(num_steps=1, batch_size=8, clip_learning_rate=1e-3, max_gradient_norm=1e9, **OPTIONS)
+        trainer = contrastive_trainer(tiny_retriever(), pairs, config, normalise, seed=0)
+    else:
+        config = PretrainingConfig(num_steps=1, batch_size=8, max_gradient_norm=1e9)
+        trainer = pretraining_trainer(tiny_retriever(), pairs, config, normalise, seed=0)
     (step,) = trainer.steps()
     return step.loss, {name: value for name, value in trainer.state().items() if name.endswith("exp_avg")}
 
 
 if __name__ == "__main__":
-    rank, folder = int(sys.argv[1]), sys.argv[2]
+    rank, stage, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting_of_step", rank=rank, world_size=2)
-    found = take_step()
+    found = take_step(stage)
     if rank == 0:
         torch.save(found, f"{folder}/step.pt")
     distributed.destroy_process_group()

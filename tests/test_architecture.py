@@ -19,7 +19,7 @@ PACKAGE = "diffret_core"
 LAYERS = (
     {"config", "randomness", "tensor_files", "torchvision_operators", "locations"},
     {"datasets", "frames", "encoders", "features", "similarity", "candidates", "schedule", "losses", "sampler"}
-    | {"denoiser", "denoiser_prepared", "ranking", "metrics", "detection", "scenes"},
+    | {"denoiser", "denoiser_prepared", "feature_checks", "ranking", "metrics", "detection", "scenes"},
     {"training", "retriever", "prepared", "evaluation", "checkpoints", "galleries", "search", "first_cut", "parity"}
     | {"released"},
     {"recipes"},
@@ -29,7 +29,12 @@ LAYERS = (
     {"__main__"},
 )
 # the only stages that know another
-BESIDE = {("losses", "schedule"), ("sampler", "schedule"), ("denoiser_prepared", "denoiser")}
+BESIDE = {
+    ("feature_checks", "features"),
+    ("losses", "schedule"),
+    ("sampler", "schedule"),
+    ("denoiser_prepared", "denoiser"),
+}
 COMPOSING = 2  # the one layer whose units may import one another, without a cycle
 
 OWNERS = {

@@ -11,6 +11,7 @@ from diffret_core.config import (
     ContrastiveConfig,
     GenerationConfig,
     ModelConfig,
+    PretrainingConfig,
     ScoringConfig,
     model_config_from_json,
     to_json,
@@ -38,6 +39,7 @@ def test_model_configuration_comes_back_from_json_as_it_was(config):
     "config",
     [
         ContrastiveConfig(num_steps=3, clip_learning_rate=1e-4, sentence_weight=0.5, max_shift=4, frame_share=0.6),
+        PretrainingConfig(num_steps=3, batch_size=5, learning_rate=1e-4, weight_decay=0.1),
         GenerationConfig(num_steps=3, first_video=7, num_videos=2, offset_penalty=1.0),
     ],
 )
@@ -146,6 +148,21 @@ STAGE_1 = {"num_steps": 10, "clip_learning_rate": 1e-4}
 )
 def test_contrastive_stage_out_of_range_is_refused(values):
     refused(ContrastiveConfig, **{**values, **{name: v for name, v in STAGE_1.items() if name not in values}})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"num_steps": 0},
+        {"batch_size": 1},
+        {"learning_rate": 0.0},
+        {"weight_decay": -0.1},
+        {"warmup_fraction": 1.5},
+        {"max_gradient_norm": NAN},
+    ],
+)
+def test_pretraining_out_of_range_is_refused(values):
+    refused(PretrainingConfig, **{**values, **({} if "num_steps" in values else {"num_steps": 3})})
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,10 @@ def test_gradients_of_the_released_gather_are_half_the_true_ones_with_two_proces
     torch.testing.assert_close(found["gradient"], gradient / 2)
 
 
-def test_step_of_stage_1_with_all_options_does_not_depend_on_the_number_of_processes(tmp_path):
-    loss, moments = take_step()
-    run_two_workers([TESTS / "first_stage_step.py"], tmp_path)
+@pytest.mark.parametrize("stage", ["stage 1", "pre-training"])
+def test_step_does_not_depend_on_the_number_of_processes(tmp_path, stage):
+    loss, moments = take_step(stage)
+    run_two_workers([TESTS / "first_stage_step.py"], stage, tmp_path)
     loss_of_two, moments_of_two = torch.load(tmp_path / "step.pt", weights_only=True)
     assert loss_of_two == pytest.approx(loss, rel=1e-5)
     assert moments_of_two.keys() == moments.keys()

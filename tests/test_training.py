@@ -13,8 +13,6 @@ from diffret_core.losses import contrastive_loss
 from diffret_core.tensor_files import read_tensors, write_tensors
 from diffret_core.training import generation
 from diffret_core.training.contrastive import (
-    TrainingPairs,
-    _pairs_of_step,
     _shifted,
     _views_of_step,
     contrastive_trainer,
@@ -22,6 +20,7 @@ from diffret_core.training.contrastive import (
     zero_unseen_words,
 )
 from diffret_core.training.generation import generation_trainer, start_from_stage1
+from diffret_core.training.pairs import TrainingPairs, pairs_of_step
 from diffret_core.training.trainer import ParameterGroup, Trainer, learning_rate_fraction
 
 STAGE_1 = {"batch_size": 4, "clip_learning_rate": 1e-3, "new_learning_rate": 1e-3}
@@ -207,10 +206,10 @@ def test_first_stage_depends_on_its_seed_alone():
 
 def test_first_stage_sees_every_pair_once_an_epoch():
     for epoch in range(3):
-        seen = torch.cat([_pairs_of_step(3 * epoch + batch, 12, 4, 0) for batch in range(3)])
+        seen = torch.cat([pairs_of_step(3 * epoch + batch, 12, 4, 0) for batch in range(3)])
         assert sorted(seen.tolist()) == list(range(12))
-    assert not _pairs_of_step(0, 12, 4, 0).equal(_pairs_of_step(3, 12, 4, 0))
-    assert len(set(torch.cat([_pairs_of_step(batch, 14, 4, 0) for batch in range(3)]).tolist())) == 12
+    assert not pairs_of_step(0, 12, 4, 0).equal(pairs_of_step(3, 12, 4, 0))
+    assert len(set(torch.cat([pairs_of_step(batch, 14, 4, 0) for batch in range(3)]).tolist())) == 12
 
 
 def first_loss(pairs, mode="default"):
@@ -269,7 +268,7 @@ def loss_of_first_step(model, **changes):
 
 def losses_of_first_batch(model, pairs, mode):
     """Both contrastive losses of the first batch, encoded as it is."""
-    texts = _pairs_of_step(0, len(pairs.word_ids), 4, 0)
+    texts = pairs_of_step(0, len(pairs.word_ids), 4, 0)
     videos = pairs.video_of_text[texts]
     frame_mask = pairs.frame_mask[videos]
     images = normalise(pairs.images[videos]) * frame_mask[..., None, None, None]
@@ -386,7 +385,7 @@ def test_first_stage_encodes_the_views_of_its_step():
     pairs, settings = pairs_of(), {"max_shift": 3, "frame_share": 0.5, "batch_size": 6}
     list(first_stage(model, 2, pairs=pairs, **settings).steps())
     for step, (images, frame_mask) in enumerate(seen):
-        videos = pairs.video_of_text[_pairs_of_step(step, 6, 6, 0)]
+        videos = pairs.video_of_text[pairs_of_step(step, 6, 6, 0)]
         looked_at, shift = views(step, frame_mask=pairs.frame_mask[videos], **settings)
         assert bool(shift.any()) and frame_mask.equal(looked_at)
         assert images[frame_mask].equal(normalise(shifted_by_loop(pairs.images[videos], shift))[frame_mask])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tiny_models import architecture, tiny_config
 
-from diffret_core.config import ContrastiveConfig, GenerationConfig, Recipe, ScoringConfig
+from diffret_core.config import ContrastiveConfig, GenerationConfig, PretrainingConfig, Recipe, ScoringConfig
 from diffret_core.locations import sample_folder
 
 NUM_VIDEOS = {"train": 8, "validate": 4, "test": 4}
@@ -38,7 +38,7 @@ def make_collection(folder):
 
 
 def tiny_recipe(**changes):
-    """Both stages in a few steps, with the real tokenizer and real video files."""
+    """All stages in a few steps, with the real tokenizer and real video files."""
     model = tiny_config(
         architecture(text_cfg={"vocab_size": 49408}),
         max_words=16,
@@ -51,6 +51,7 @@ def tiny_recipe(**changes):
         contrastive=ContrastiveConfig(
             num_videos=4, num_steps=4, batch_size=4, clip_learning_rate=1e-3, zero_unseen_words=True
         ),
+        pretraining=PretrainingConfig(num_steps=3, batch_size=4),
         generation=GenerationConfig(first_video=4, num_steps=4, batch_size=4, num_candidates=3, negative_pool=3),
     )
     return replace(recipe, **changes)

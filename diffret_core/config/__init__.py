@@ -11,7 +11,14 @@ from diffret_core.config.model import (
     ScoringConfig,
     model_config_from_json,
 )
-from diffret_core.config.training import ContrastiveConfig, GenerationConfig, Precision, Recipe, to_json
+from diffret_core.config.training import (
+    ContrastiveConfig,
+    GenerationConfig,
+    Precision,
+    PretrainingConfig,
+    Recipe,
+    to_json,
+)
 
 __all__ = [
     "CLIP_MEAN",
@@ -23,6 +30,7 @@ __all__ = [
     "Mode",
     "ModelConfig",
     "Precision",
+    "PretrainingConfig",
     "Recipe",
     "ScheduleKind",
     "ScoringConfig",

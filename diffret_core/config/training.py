@@ -1,4 +1,4 @@
-"""How a run trains a model: both stages, and the recipe that joins them."""
+"""How a run trains a model: its stages, and the recipe that joins them."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,6 +8,38 @@ from diffret_core.config.checks import above_zero, at_least, fraction
 from diffret_core.config.model import ModelConfig
 
 Precision = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingConfig:
+    """What comes before stage 1 where CLIP starts from random weights: single frames against sentences.
+
+    It sees the videos of stage 1.
+
+    Attributes:
+        num_steps: Optimiser steps.
+        batch_size: Pairs of a caption and one frame of its video per step.
+        learning_rate: Peak rate.
+        weight_decay: AdamW's, on matrices only.
+        warmup_fraction: As in stage 1.
+        max_gradient_norm: As in stage 1.
+    """
+
+    num_steps: int
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.2
+    warmup_fraction: float = 0.1
+    max_gradient_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        at_least("num_steps", self.num_steps, 1)
+        at_least("batch_size", self.batch_size, 2)
+        above_zero("learning_rate", self.learning_rate)
+        at_least("weight_decay", self.weight_decay, 0.0)
+        fraction("warmup_fraction", self.warmup_fraction)
+        above_zero("max_gradient_norm", self.max_gradient_norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +141,14 @@ class GenerationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole run: model, data, both stages.
+    """A whole run: model, data, all stages.
 
     Attributes:
         name: How `diffret train --recipe` calls it.
         model: The architecture.
         contrastive: Stage 1.
         generation: Stage 2.
+        pretraining: What comes before stage 1; None leaves it out, as where CLIP is pretrained.
         seed: Seed of every random choice.
         clip_name: open_clip model to start from; None starts from random weights.
         pretrained: Its open_clip weight tag or a file.
@@ -126,6 +159,7 @@ class Recipe:
     model: ModelConfig
     contrastive: ContrastiveConfig
     generation: GenerationConfig
+    pretraining: PretrainingConfig | None = None
     seed: int = 0
     clip_name: str | None = None
     pretrained: str | None = None

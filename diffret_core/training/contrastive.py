@@ -1,11 +1,8 @@
 """Stage 1: train the encoders and the similarity with the contrastive loss; SPEC section 6."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from diffret_core.config import ContrastiveConfig, Mode
@@ -14,28 +11,9 @@ from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import contrastive_loss
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
-from diffret_core.training.processes import all_rows, num_processes, own_rows
+from diffret_core.training.pairs import Normalise, TrainingPairs, belong_together, pairs_of_step, trim
+from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
-
-Normalise = Callable[[UInt8[Tensor, "V F 3 H H"]], Float[Tensor, "V F 3 H H"]]
-
-
-class TrainingPairs(NamedTuple):
-    """Captioned videos in memory: every text is one pair with its video.
-
-    Attributes:
-        images: Frames as bytes, resized and cropped, padded with zeros.
-        frame_mask: True for real frames.
-        word_ids: Tokens of every caption.
-        word_mask: True for real tokens.
-        video_of_text: Which video each caption describes.
-    """
-
-    images: UInt8[Tensor, "V F 3 H H"]
-    frame_mask: Bool[Tensor, "V F"]
-    word_ids: Int[Tensor, "T W"]
-    word_mask: Bool[Tensor, "T W"]
-    video_of_text: Int[Tensor, " T"]
 
 
 def contrastive_trainer(
@@ -57,15 +35,14 @@ def contrastive_trainer(
     num_texts = len(pairs.word_ids)
     if num_texts < config.batch_size:
         raise ValueError(f"{num_texts} pairs cannot fill a batch of {config.batch_size}; use a smaller batch_size")
-    if num_processes() > 1 and any(isinstance(part, nn.BatchNorm2d) for part in model.modules()):
-        raise ValueError("batch normalisation would see a part of the batch in each process; train in one process")
+    refuse_batch_norm(model)
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
-        texts = _pairs_of_step(step, num_texts, config.batch_size, seed)
+        texts = pairs_of_step(step, num_texts, config.batch_size, seed)
         videos = pairs.video_of_text[texts]
         word_ids, word_mask = pairs.word_ids[texts], pairs.word_mask[texts]
         if model.config.mode == "default":  # in reference mode padding can win a maximum
-            word_ids, word_mask = _trim(word_ids, word_mask)
+            word_ids, word_mask = trim(word_ids, word_mask)
         own_ids, own_mask, own_videos = own_rows(word_ids), own_rows(word_mask), own_rows(videos)
         looked_at, shift = _views_of_step(step, pairs.frame_mask[videos], config, seed)
         frame_mask = own_rows(looked_at)
@@ -75,7 +52,7 @@ def contrastive_trainer(
         own_frames = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
         text_features = TextFeatures(*map(all_rows, own_texts))
         video_features = VideoFeatures(*map(all_rows, own_frames))
-        same = _belong_together(word_ids, videos).to(model.device)
+        same = belong_together(word_ids, videos).to(model.device)
         loss = contrastive_loss(model.similarity(text_features, video_features), model.logit_scale, same_video=same)
         if config.sentence_weight == 0:
             return loss
@@ -144,25 +121,3 @@ def _shifted(images: UInt8[Tensor, "B F 3 H H"], shift: Int[Tensor, "B 2"]) -> U
     place = (torch.arange(side) - shift[..., None]).clamp(0, side - 1)  # [B, 2, H]: where each row and column is from
     video = torch.arange(len(images))[:, None, None]
     return images.movedim((3, 4), (1, 2))[video, place[:, 0, :, None], place[:, 1, None, :]].movedim((1, 2), (3, 4))
-
-
-def _pairs_of_step(step: int, num_texts: int, batch_size: int, seed: int) -> Int[Tensor, " B"]:
-    """Walk through all pairs in a new order each epoch; what does not fill a batch is left to the next order."""
-    num_batches = num_texts // batch_size
-    epoch, batch = divmod(step, num_batches)
-    order = torch.randperm(num_texts, generator=generator(seed, "order of training pairs", epoch))
-    return order[batch * batch_size : (batch + 1) * batch_size]
-
-
-def _trim(
-    word_ids: Int[Tensor, "B W"], word_mask: Bool[Tensor, "B W"]
-) -> tuple[Int[Tensor, "B W2"], Bool[Tensor, "B W2"]]:
-    """Drop the columns in which all texts are padding: they change nothing and cost time."""
-    longest = int(word_mask.sum(dim=1).max())
-    return word_ids[:, :longest], word_mask[:, :longest]
-
-
-def _belong_together(word_ids: Int[Tensor, "B W"], videos: Int[Tensor, " B"]) -> Bool[Tensor, "B B"]:
-    """Mark pairs of one video, and pairs with the same words: neither is a negative of the other."""
-    same_text = (word_ids[:, None] == word_ids[None]).all(dim=-1)
-    return (videos[:, None] == videos[None]) | same_text

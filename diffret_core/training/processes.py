@@ -13,6 +13,16 @@ def num_processes() -> int:
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
+def refuse_batch_norm(model: nn.Module) -> None:
+    """Stop where several processes would each normalise by a part of the batch.
+
+    Raises:
+        ValueError: If they would.
+    """
+    if num_processes() > 1 and any(isinstance(part, nn.BatchNorm2d) for part in model.modules()):
+        raise ValueError("batch normalisation would see a part of the batch in each process; train in one process")
+
+
 def own_rows(batch: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "B2 ..."]:
     """Take this process's part of a batch, whose rows are dealt out in equal parts.
 

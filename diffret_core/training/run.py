@@ -1,4 +1,4 @@
-"""A whole run: stage 1, stage 2, the scoring chosen on validation; interrupted anywhere, it goes on from there."""
+"""A whole run: all stages, then the scoring chosen on validation; interrupted anywhere, it goes on from there."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,8 +22,10 @@ from diffret_core.galleries import encode_captions, encode_gallery, encode_video
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.tensor_files import read_tensors, write_json, write_tensors
-from diffret_core.training.contrastive import TrainingPairs, contrastive_trainer, zero_unseen_words
+from diffret_core.training.contrastive import contrastive_trainer, zero_unseen_words
 from diffret_core.training.generation import generation_trainer, start_from_stage1
+from diffret_core.training.pairs import TrainingPairs
+from diffret_core.training.pretraining import pretraining_trainer
 from diffret_core.training.run_folder import check_first_stage, claim, log_line, state_file
 from diffret_core.training.trainer import Trainer
 
@@ -86,7 +88,7 @@ def train(
     cache_folder = encoders_folder / "features"
     _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
     metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-    for stage in ("stage 1", "stage 2"):
+    for stage in ("pre-training", "stage 1", "stage 2"):
         state_file(output, stage).unlink(missing_ok=True)
     return metrics
 
@@ -97,10 +99,13 @@ def _new_model(recipe: Recipe) -> Retriever:
         model = Retriever(recipe.model)
     if recipe.clip_name is not None and recipe.pretrained is not None:
         model.clip.load_state_dict(encoders.load_pretrained_clip(recipe.clip_name, recipe.pretrained).state_dict())
+    return model
+
+
+def _start_temporal(model: Retriever, recipe: Recipe) -> None:
     encoders.initialise_from_clip(model.temporal, model.clip)
     if recipe.model.normalise_frames and recipe.pretrained is None:
         model.temporal.positions.data = normalise_entries(model.temporal.positions.data)  # as large as the frames
-    return model
 
 
 def _new_denoisers(model: Retriever, seed: int) -> None:
@@ -127,6 +132,10 @@ def _first_stage(model: Retriever, recipe: Recipe, collection: Collection, outpu
         return flat.unflatten(0, chosen.shape[:2])
 
     pairs = TrainingPairs(images, frame_mask, word_ids, word_mask, video_of_text)
+    if recipe.pretraining is not None:
+        pretraining = pretraining_trainer(model, pairs, recipe.pretraining, normalise, seed=recipe.seed)
+        _take_steps(pretraining, "pre-training", output, listen)
+    _start_temporal(model, recipe)
     trainer = contrastive_trainer(model, pairs, recipe.contrastive, normalise, seed=recipe.seed)
     _take_steps(trainer, "stage 1", output, listen)
     if recipe.contrastive.zero_unseen_words:
