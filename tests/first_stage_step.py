@@ -32,7 +32,7 @@ def take_step(stage):
         config = ContrastiveConfig(num_steps=1, batch_size=8, clip_learning_rate=1e-3, max_gradient_norm=1e9, **OPTIONS)
         trainer = contrastive_trainer(tiny_retriever(), pairs, config, normalise, seed=0)
     else:
-        config = PretrainingConfig(num_steps=1, batch_size=8, max_gradient_norm=1e9)
+        config = PretrainingConfig(num_steps=1, batch_size=8, num_frames=int(stage[-1]), max_gradient_norm=1e9)
         trainer = pretraining_trainer(tiny_retriever(), pairs, config, normalise, seed=0)
     (step,) = trainer.steps()
     return step.loss, {name: value for name, value in trainer.state().items() if name.endswith("exp_avg")}

@@ -5,6 +5,7 @@ import inspect
 import json
 
 import pytest
+from tiny_collection import tiny_recipe
 from tiny_models import SMALL, WIDE, tiny_config
 
 from diffret_core.config import (
@@ -39,7 +40,7 @@ def test_model_configuration_comes_back_from_json_as_it_was(config):
     "config",
     [
         ContrastiveConfig(num_steps=3, clip_learning_rate=1e-4, sentence_weight=0.5, max_shift=4, frame_share=0.6),
-        PretrainingConfig(num_steps=3, batch_size=5, learning_rate=1e-4, weight_decay=0.1),
+        PretrainingConfig(num_steps=3, batch_size=5, num_frames=4, learning_rate=1e-4, weight_decay=0.1),
         GenerationConfig(num_steps=3, first_video=7, num_videos=2, offset_penalty=1.0),
     ],
 )
@@ -155,6 +156,7 @@ def test_contrastive_stage_out_of_range_is_refused(values):
     [
         {"num_steps": 0},
         {"batch_size": 1},
+        {"num_frames": 0},
         {"learning_rate": 0.0},
         {"weight_decay": -0.1},
         {"warmup_fraction": 1.5},
@@ -163,6 +165,13 @@ def test_contrastive_stage_out_of_range_is_refused(values):
 )
 def test_pretraining_out_of_range_is_refused(values):
     refused(PretrainingConfig, **{**values, **({} if "num_steps" in values else {"num_steps": 3})})
+
+
+def test_phases_of_pretraining_with_fewer_frames_come_first():
+    few, many = (PretrainingConfig(num_steps=1, num_frames=num_frames) for num_frames in (1, 4))
+    assert tiny_recipe(pretraining=(few, many, many)).pretraining == (few, many, many)
+    with pytest.raises(ValueError, match=r"phases see \[4, 1\] frames"):
+        tiny_recipe(pretraining=(many, few))
 
 
 @pytest.mark.parametrize(

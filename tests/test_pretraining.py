@@ -1,4 +1,4 @@
-"""What comes before stage 1: single frames against sentences."""
+"""What comes before stage 1: few frames against sentences."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from diffret_core.config import PretrainingConfig
 from diffret_core.training.pairs import TrainingPairs, pairs_of_step
-from diffret_core.training.pretraining import _frame_of_step, pretraining_trainer
+from diffret_core.training.pretraining import _frames_of_step, pretraining_trainer
 
 # 200 videos of 1 to 8 real frames, which stand anywhere
 MANY_FRAMES = torch.rand(200, 8, generator=torch.Generator().manual_seed(0)).argsort(dim=1) < (
@@ -55,12 +55,13 @@ def test_pretraining_learns_a_tiny_problem():
     assert sum(found[-5:]) < 0.5 * sum(found[:5])
 
 
-def test_pretraining_changes_clip_only_and_all_of_it():
+@pytest.mark.parametrize(("num_frames", "parts"), [(1, ("clip.",)), (2, ("clip.", "temporal."))])
+def test_pretraining_changes_what_it_uses_and_all_of_it(num_frames, parts):
     model = tiny_retriever()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    losses(model)
+    losses(model, pairs=pairs_of(num_frames=4), num_frames=num_frames)
     changed = {name for name, value in model.named_parameters() if not value.detach().equal(before[name])}
-    assert changed == {name for name in before if name.startswith("clip.")}
+    assert changed == {name for name in before if name.startswith(parts)}
 
 
 def test_pretraining_depends_on_its_seed_alone():
@@ -83,13 +84,30 @@ def test_pretraining_resumes_exactly():
     assert first + [step.loss for step in resumed.steps()] == expected
 
 
-def test_step_draws_a_real_frame_of_each_video_and_each_equally_often():
-    drawn = torch.stack([_frame_of_step(step, MANY_FRAMES, 0) for step in range(400)])  # [400, 200]
-    assert bool(MANY_FRAMES.gather(1, drawn.T).all())
-    share = functional.one_hot(drawn, 8).float().mean(dim=0)  # [200, 8]
-    expected = MANY_FRAMES / MANY_FRAMES.sum(dim=1, keepdim=True)
-    torch.testing.assert_close(share, expected, rtol=0, atol=0.15)
-    assert not _frame_of_step(0, MANY_FRAMES, 0).equal(_frame_of_step(0, MANY_FRAMES, 1))
+@pytest.mark.parametrize("num_frames", [1, 4])
+def test_step_draws_real_frames_of_each_video_and_each_equally_often(num_frames):
+    drawn = torch.stack([_frames_of_step(step, MANY_FRAMES, num_frames, 0) for step in range(400)])  # [400, 200, 8]
+    assert not bool((drawn & ~MANY_FRAMES).any())
+    num_real = MANY_FRAMES.sum(dim=1, keepdim=True)
+    assert bool((drawn.sum(dim=2) == num_real.squeeze(1).clamp(max=num_frames)).all())
+    expected = MANY_FRAMES * (num_frames / num_real).clamp(max=1)
+    torch.testing.assert_close(drawn.float().mean(dim=0), expected, rtol=0, atol=0.15)
+    assert not _frames_of_step(0, MANY_FRAMES, 1, 0).equal(_frames_of_step(0, MANY_FRAMES, 1, 1))
+
+
+def test_several_frames_are_the_mean_of_what_the_temporal_transformer_gives():
+    model, pairs = tiny_retriever(), pairs_of(num_frames=3)
+    chosen = pairs_of_step(0, 6, 4, 0)
+    looked_at = _frames_of_step(0, pairs.frame_mask[chosen], 2, 0)
+    assert looked_at.sum(dim=1).tolist() == [2] * 4
+    with torch.no_grad():
+        frames = model.encode_videos(normalise(pairs.images[chosen]), looked_at).frames
+        seen = torch.stack([frames[i][looked_at[i]].mean(dim=0) for i in range(4)])
+        said = model.encode_tokens(pairs.word_ids[chosen], pairs.word_mask[chosen]).sentence
+        logits = model.clip.logit_scale.exp() * functional.cosine_similarity(said[:, None], seen[None], dim=-1)
+        diagonal = torch.arange(4)
+        expected = (functional.cross_entropy(logits, diagonal) + functional.cross_entropy(logits.T, diagonal)) / 2
+    assert losses(model, pairs=pairs, num_frames=2) == pytest.approx([float(expected)], abs=1e-5)
 
 
 def test_captions_of_one_video_and_equal_captions_are_no_negatives():

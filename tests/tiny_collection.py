@@ -51,7 +51,10 @@ def tiny_recipe(**changes):
         contrastive=ContrastiveConfig(
             num_videos=4, num_steps=4, batch_size=4, clip_learning_rate=1e-3, zero_unseen_words=True
         ),
-        pretraining=PretrainingConfig(num_steps=3, batch_size=4),
+        pretraining=(
+            PretrainingConfig(num_steps=3, batch_size=4),
+            PretrainingConfig(num_steps=2, batch_size=4, num_frames=2),
+        ),
         generation=GenerationConfig(first_video=4, num_steps=4, batch_size=4, num_candidates=3, negative_pool=3),
     )
     return replace(recipe, **changes)

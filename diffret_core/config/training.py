@@ -12,13 +12,15 @@ Precision = Literal["float32", "float16"]
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainingConfig:
-    """What comes before stage 1 where CLIP starts from random weights: single frames against sentences.
+    """What comes before stage 1 where CLIP starts from random weights: few frames against sentences.
 
     It sees the videos of stage 1.
 
     Attributes:
         num_steps: Optimiser steps.
-        batch_size: Pairs of a caption and one frame of its video per step.
+        batch_size: Pairs of a caption and frames of its video per step.
+        num_frames: Frames of a video that a step sees. 1 trains CLIP alone, as CLIP itself was trained; several train
+            the temporal transformer too, by the mean of what it gives.
         learning_rate: Peak rate.
         weight_decay: AdamW's, on matrices only.
         warmup_fraction: As in stage 1.
@@ -27,6 +29,7 @@ class PretrainingConfig:
 
     num_steps: int
     batch_size: int = 256
+    num_frames: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 0.2
     warmup_fraction: float = 0.1
@@ -36,6 +39,7 @@ class PretrainingConfig:
         """Refuse what cannot work."""
         at_least("num_steps", self.num_steps, 1)
         at_least("batch_size", self.batch_size, 2)
+        at_least("num_frames", self.num_frames, 1)
         above_zero("learning_rate", self.learning_rate)
         at_least("weight_decay", self.weight_decay, 0.0)
         fraction("warmup_fraction", self.warmup_fraction)
@@ -148,7 +152,7 @@ class Recipe:
         model: The architecture.
         contrastive: Stage 1.
         generation: Stage 2.
-        pretraining: What comes before stage 1; None leaves it out, as where CLIP is pretrained.
+        pretraining: What comes before stage 1, single frames first; nothing where CLIP is pretrained.
         seed: Seed of every random choice.
         clip_name: open_clip model to start from; None starts from random weights.
         pretrained: Its open_clip weight tag or a file.
@@ -159,11 +163,17 @@ class Recipe:
     model: ModelConfig
     contrastive: ContrastiveConfig
     generation: GenerationConfig
-    pretraining: PretrainingConfig | None = None
+    pretraining: tuple[PretrainingConfig, ...] = ()
     seed: int = 0
     clip_name: str | None = None
     pretrained: str | None = None
     stored_precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        sizes = [phase.num_frames for phase in self.pretraining]
+        if sizes != sorted(sizes):
+            raise ValueError(f"pretraining: phases see {sizes} frames; give those with fewer frames first")
 
 
 def to_json(config: ModelConfig | Recipe) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Before stage 1, where no pretrained CLIP is at hand: single frames against sentences, as CLIP itself was trained."""
+"""Before stage 1, where no pretrained CLIP is at hand: few frames against sentences, as CLIP itself was trained."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -18,14 +18,14 @@ from diffret_core.training.trainer import ParameterGroup, Trainer
 def pretraining_trainer(
     model: Retriever, pairs: TrainingPairs, config: PretrainingConfig, normalise: Normalise, *, seed: int
 ) -> Trainer:
-    """Prepare the pre-training of CLIP on frames: a caption's sentence against one random frame of its video.
+    """Prepare the pre-training: a caption's sentence against random frames of its video.
 
-    Stage 1 compares tokens with frames and takes maxima, so that few frames get a gradient. Trained CLIPs hardly mind;
-    random weights do. Here each image counts, and a batch can be large, since it has one frame a video. Source:
-    Radford et al. 2021.
+    Stage 1 compares tokens with frames and takes maxima, so that few frames get a gradient; random weights do not get
+    far with that. Here each frame counts, and a batch can be large. A single frame is compared as CLIP encodes it
+    (Radford et al. 2021); of several, the temporal transformer's outputs are averaged (Luo et al. 2021, CLIP4Clip).
 
     Args:
-        model: The model; only its CLIP is trained.
+        model: The model; its CLIP is trained and, with several frames, its temporal transformer.
         pairs: Training data.
         config: Settings of the stage.
         normalise: Turns bytes into what the image encoder reads.
@@ -46,17 +46,17 @@ def pretraining_trainer(
         word_ids, word_mask = pairs.word_ids[texts], pairs.word_mask[texts]
         if model.config.mode == "default":
             word_ids, word_mask = trim(word_ids, word_mask)
-        frame = _frame_of_step(step, pairs.frame_mask[videos], seed)
+        looked_at = own_rows(_frames_of_step(step, pairs.frame_mask[videos], config.num_frames, seed))
         own_videos, own_ids, own_mask = own_rows(videos), own_rows(word_ids), own_rows(word_mask)
-        images = normalise(pairs.images[own_videos, own_rows(frame)][:, None]).to(model.device)
-        is_real = torch.ones(len(images), 1, dtype=torch.bool, device=model.device)
-        seen = all_rows(encoders.encode_frames(model.clip, images, is_real).squeeze(1))
+        encode = _encode_single if config.num_frames == 1 else _encode_several
+        seen = all_rows(encode(model, pairs.images[own_videos], looked_at, normalise))
         said = all_rows(model.encode_tokens(own_ids.to(model.device), own_mask.to(model.device)).sentence)
         similarity = functional.normalize(said, dim=-1) @ functional.normalize(seen, dim=-1).T
         same = belong_together(word_ids, videos).to(model.device)
         return contrastive_loss(similarity, model.logit_scale, same_video=same)
 
-    named = {name: value for name, value in model.named_parameters() if name.startswith("clip.")}
+    parts = ("clip.",) if config.num_frames == 1 else ("clip.", "temporal.")
+    named = {name: value for name, value in model.named_parameters() if name.startswith(parts)}
     saved = model.state_dict(keep_vars=True)
     return Trainer(
         [ParameterGroup(named, config.learning_rate, config.weight_decay)],
@@ -64,11 +64,29 @@ def pretraining_trainer(
         num_steps=config.num_steps,
         warmup_fraction=config.warmup_fraction,
         max_gradient_norm=config.max_gradient_norm,
-        buffers={name: value for name, value in saved.items() if name.startswith("clip.") and name not in named},
+        buffers={name: value for name, value in saved.items() if name.startswith(parts) and name not in named},
     )
 
 
-def _frame_of_step(step: int, frame_mask: Bool[Tensor, "B F"], seed: int) -> Int[Tensor, " B"]:
-    """Draw one real frame of each video; those need not come first."""
+def _encode_single(
+    model: Retriever, images: UInt8[Tensor, "B F 3 H H"], looked_at: Bool[Tensor, "B F"], normalise: Normalise
+) -> Float[Tensor, "B D"]:
+    """Give what CLIP makes of the one frame looked at."""
+    alone = torch.ones(len(images), 1, dtype=torch.bool, device=model.device)
+    return encoders.encode_frames(model.clip, normalise(images[looked_at][:, None]).to(model.device), alone).squeeze(1)
+
+
+def _encode_several(
+    model: Retriever, images: UInt8[Tensor, "B F 3 H H"], looked_at: Bool[Tensor, "B F"], normalise: Normalise
+) -> Float[Tensor, "B D"]:
+    """Give the mean of what the temporal transformer makes of the frames looked at."""
+    looked_at = looked_at.to(model.device)
+    frames = model.encode_videos(normalise(images).to(model.device), looked_at).frames
+    return (frames * looked_at[..., None]).sum(dim=1) / looked_at.sum(dim=1, keepdim=True)
+
+
+def _frames_of_step(step: int, frame_mask: Bool[Tensor, "B F"], num_frames: int, seed: int) -> Bool[Tensor, "B F"]:
+    """Draw real frames of each video, all of them where there are too few."""
     draw = torch.rand(frame_mask.shape, generator=generator(seed, "frames of pre-training", step))
-    return draw.masked_fill(~frame_mask, -1.0).argmax(dim=1)
+    place = draw.masked_fill(~frame_mask, 2.0).argsort(dim=1).argsort(dim=1)
+    return frame_mask & (place < num_frames)

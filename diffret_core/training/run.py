@@ -1,36 +1,24 @@
 """A whole run: all stages, then the scoring chosen on validation; interrupted anywhere, it goes on from there."""
 
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
 
-from diffret_core import encoders
 from diffret_core.checkpoints import CONFIG_FILE, load_checkpoint, save_checkpoint
 from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate, score_all
-from diffret_core.features import normalise_entries
-from diffret_core.frames import normalise_frames
-from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files, read_videos
+from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
-from diffret_core.tensor_files import read_tensors, write_json, write_tensors
-from diffret_core.training.contrastive import contrastive_trainer, zero_unseen_words
+from diffret_core.tensor_files import write_json
+from diffret_core.training.first_stage import new_model, pretraining_stages, train_encoders
 from diffret_core.training.generation import generation_trainer, start_from_stage1
-from diffret_core.training.pairs import TrainingPairs
-from diffret_core.training.pretraining import pretraining_trainer
-from diffret_core.training.run_folder import check_first_stage, claim, log_line, state_file
-from diffret_core.training.trainer import Trainer
-
-SAVE_EVERY_STEPS = 100
-Listen = Callable[[str, int, int, float | None], None]  # what is done, how much of it, of how much, the loss
+from diffret_core.training.run_data import captions_of, paths_of
+from diffret_core.training.run_folder import Listen, check_first_stage, claim, state_file, take_steps
 
 
 def train(
@@ -74,38 +62,23 @@ def train(
             f"recipe {recipe.name} needs more than {first_video} to train and at least 1 to validate with"
         )
     for split in ("train", "validation"):  # missing videos are named before any work
-        _paths(collection, collection.video_ids(split))
+        paths_of(collection, collection.video_ids(split))
     encoders_folder = Path(output if first_stage is None else first_stage) / "stage1"
     if first_stage is not None:
         check_first_stage(encoders_folder, recipe)
     claim(output, recipe, collection, encoders_folder if first_stage is not None else None)
     if first_stage is None and not (encoders_folder / CONFIG_FILE).exists():
-        model = _new_model(recipe).to(device)
-        _first_stage(model, recipe, collection, output, listen)
+        model = new_model(recipe).to(device)
+        train_encoders(model, recipe, collection, output, listen)
         save_checkpoint(encoders_folder, model, dtype=getattr(torch, recipe.stored_precision))
     model = load_checkpoint(encoders_folder, device=device)
     model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
     cache_folder = encoders_folder / "features"
     _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
     metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-    for stage in ("pre-training", "stage 1", "stage 2"):
+    for stage in (*pretraining_stages(recipe), "stage 1", "stage 2"):
         state_file(output, stage).unlink(missing_ok=True)
     return metrics
-
-
-def _new_model(recipe: Recipe) -> Retriever:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator(recipe.seed, "initial weights").initial_seed())
-        model = Retriever(recipe.model)
-    if recipe.clip_name is not None and recipe.pretrained is not None:
-        model.clip.load_state_dict(encoders.load_pretrained_clip(recipe.clip_name, recipe.pretrained).state_dict())
-    return model
-
-
-def _start_temporal(model: Retriever, recipe: Recipe) -> None:
-    encoders.initialise_from_clip(model.temporal, model.clip)
-    if recipe.model.normalise_frames and recipe.pretrained is None:
-        model.temporal.positions.data = normalise_entries(model.temporal.positions.data)  # as large as the frames
 
 
 def _new_denoisers(model: Retriever, seed: int) -> None:
@@ -114,32 +87,6 @@ def _new_denoisers(model: Retriever, seed: int) -> None:
         torch.manual_seed(generator(seed, "initial denoisers").initial_seed())
         for denoiser in (model.text_query_denoiser, model.video_query_denoiser):
             denoiser.load_state_dict(Denoiser(model.config.dim).state_dict())
-
-
-def _first_stage(model: Retriever, recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> None:
-    videos = collection.video_ids("train")[: recipe.contrastive.num_videos]
-    captions, video_of_text = _captions_of(collection, videos)
-    word_ids, word_mask = encoders.tokenize(captions, recipe.model.max_words)
-    images, frame_mask = read_videos(
-        _paths(collection, videos),
-        recipe.model,
-        progress=lambda done, total: listen("reading training videos", done, total, None),
-    )
-    config = recipe.model
-
-    def normalise(chosen: UInt8[Tensor, "V F 3 H H"]) -> Float[Tensor, "V F 3 H H"]:
-        flat = normalise_frames(chosen.flatten(0, 1), config.image_mean, config.image_std)
-        return flat.unflatten(0, chosen.shape[:2])
-
-    pairs = TrainingPairs(images, frame_mask, word_ids, word_mask, video_of_text)
-    if recipe.pretraining is not None:
-        pretraining = pretraining_trainer(model, pairs, recipe.pretraining, normalise, seed=recipe.seed)
-        _take_steps(pretraining, "pre-training", output, listen)
-    _start_temporal(model, recipe)
-    trainer = contrastive_trainer(model, pairs, recipe.contrastive, normalise, seed=recipe.seed)
-    _take_steps(trainer, "stage 1", output, listen)
-    if recipe.contrastive.zero_unseen_words:
-        zero_unseen_words(model, word_ids)
 
 
 def _second_stage(
@@ -151,10 +98,10 @@ def _second_stage(
         denoiser.train().requires_grad_(True)
     first, num_videos = recipe.generation.first_video, recipe.generation.num_videos
     videos = collection.video_ids("train")[first:][:num_videos]
-    captions, video_of_text = _captions_of(collection, videos)
+    captions, video_of_text = captions_of(collection, videos)
     features = encode_video_files(
         model,
-        _paths(collection, videos),
+        paths_of(collection, videos),
         cache_folder=cache_folder,
         progress=lambda done, total: listen("encoding training videos", done, total, None),
     )
@@ -170,7 +117,7 @@ def _second_stage(
         wording=torch.tensor([numbers[caption] for caption in captions], device=model.device),
         seed=recipe.seed,
     )
-    _take_steps(trainer, "stage 2", output, listen)
+    take_steps(trainer, "stage 2", output, listen)
     model.eval()
 
 
@@ -205,39 +152,3 @@ def _finish(
 
 def _tests_on_pairs(collection: Collection) -> bool:
     return len(collection.pairs("test")) == len(collection.video_ids("test"))
-
-
-def _take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> None:
-    """Run a stage to its end, from where it was left; however it ends, the steps taken are kept."""
-    kept_in = state_file(output, stage)
-    if kept_in.exists():
-        trainer.restore(read_tensors(kept_in)[0])
-    started = time.monotonic()
-    try:
-        for step in trainer.steps():
-            log_line(
-                output, {"stage": stage, "step": step.step, "loss": step.loss, "seconds": time.monotonic() - started}
-            )
-            listen(stage, step.step, trainer.num_steps, step.loss)
-            if step.step % SAVE_EVERY_STEPS == 0:
-                write_tensors(kept_in, trainer.state(), metadata={})
-    finally:
-        write_tensors(kept_in, trainer.state(), metadata={})
-
-
-def _captions_of(collection: Collection, videos: Sequence[str]) -> tuple[list[str], Tensor]:
-    """Captions of some training videos, and which of those videos each describes."""
-    position = {video: i for i, video in enumerate(videos)}
-    pairs = [(caption, position[video]) for caption, video in collection.pairs("train") if video in position]
-    return [caption for caption, _ in pairs], torch.tensor([video for _, video in pairs])
-
-
-def _paths(collection: Collection, videos: Sequence[str]) -> list[Path]:
-    missing = {*collection.missing_videos("train"), *collection.missing_videos("validation")} & set(videos)
-    if missing:
-        raise FileNotFoundError(
-            f"{collection.name}: {len(missing)} of {len(videos)} videos to train or validate with are missing in "
-            f"{collection.videos_folder}, the first is {min(missing)}; for the sample collection, "
-            "'diffret samples render --split all' makes them"
-        )
-    return [collection.video_path(video) for video in videos]

@@ -1,7 +1,9 @@
-"""The folder of a run: whose it is, how far the run has come, and what was logged."""
+"""The folder of a run: whose it is, how far the run has come, and what was logged; steps are taken into it."""
 
 import hashlib
 import json
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,11 @@ from typing import Any
 from diffret_core.checkpoints import WEIGHTS_FILE, load_checkpoint
 from diffret_core.config import Recipe, model_config_from_json, to_json
 from diffret_core.datasets import Collection
-from diffret_core.tensor_files import read_json, write_json
+from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors
+from diffret_core.training.trainer import Trainer
+
+SAVE_EVERY_STEPS = 100
+Listen = Callable[[str, int, int, float | None], None]  # what is done, how much of it, of how much, the loss
 
 
 def check_first_stage(folder: Path, recipe: Recipe) -> None:
@@ -59,3 +65,21 @@ def log_line(output: Path, line: dict[str, Any]) -> None:
 def state_file(output: Path, stage: str) -> Path:
     """Give the file in which an unfinished stage is kept."""
     return output / f"{stage.replace(' ', '')}_state.safetensors"
+
+
+def take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> None:
+    """Run a stage to its end, from where it was left; however it ends, the steps taken are kept."""
+    kept_in = state_file(output, stage)
+    if kept_in.exists():
+        trainer.restore(read_tensors(kept_in)[0])
+    started = time.monotonic()
+    try:
+        for step in trainer.steps():
+            log_line(
+                output, {"stage": stage, "step": step.step, "loss": step.loss, "seconds": time.monotonic() - started}
+            )
+            listen(stage, step.step, trainer.num_steps, step.loss)
+            if step.step % SAVE_EVERY_STEPS == 0:
+                write_tensors(kept_in, trainer.state(), metadata={})
+    finally:
+        write_tensors(kept_in, trainer.state(), metadata={})

@@ -1,0 +1,88 @@
+"""Stage 1 of a run: the videos in memory, what comes before the stage, and the stage itself."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from diffret_core import encoders
+from diffret_core.config import Recipe
+from diffret_core.datasets import Collection
+from diffret_core.features import normalise_entries
+from diffret_core.frames import normalise_frames
+from diffret_core.galleries import read_videos
+from diffret_core.randomness import generator
+from diffret_core.retriever import Retriever
+from diffret_core.training.contrastive import contrastive_trainer, zero_unseen_words
+from diffret_core.training.pairs import Normalise, TrainingPairs
+from diffret_core.training.pretraining import pretraining_trainer
+from diffret_core.training.run_data import captions_of, paths_of
+from diffret_core.training.run_folder import Listen, take_steps
+
+
+def new_model(recipe: Recipe) -> Retriever:
+    """Make the model that a run starts from; its temporal transformer is started later."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator(recipe.seed, "initial weights").initial_seed())
+        model = Retriever(recipe.model)
+    if recipe.clip_name is not None and recipe.pretrained is not None:
+        model.clip.load_state_dict(encoders.load_pretrained_clip(recipe.clip_name, recipe.pretrained).state_dict())
+    return model
+
+
+def _start_temporal(model: Retriever, recipe: Recipe) -> None:
+    encoders.initialise_from_clip(model.temporal, model.clip)
+    if recipe.model.normalise_frames and recipe.pretrained is None:
+        model.temporal.positions.data = normalise_entries(model.temporal.positions.data)  # as large as the frames
+
+
+def train_encoders(model: Retriever, recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> None:
+    """Train everything but the denoisers.
+
+    Args:
+        model: From `new_model`, on the device to compute on.
+        recipe: The run.
+        collection: Its first training videos are learned from.
+        output: Folder of the run.
+        listen: Told what is being done and how far it is.
+    """
+    videos = collection.video_ids("train")[: recipe.contrastive.num_videos]
+    captions, video_of_text = captions_of(collection, videos)
+    word_ids, word_mask = encoders.tokenize(captions, recipe.model.max_words)
+    images, frame_mask = read_videos(
+        paths_of(collection, videos),
+        recipe.model,
+        progress=lambda done, total: listen("reading training videos", done, total, None),
+    )
+    config = recipe.model
+
+    def normalise(chosen: UInt8[Tensor, "V F 3 H H"]) -> Float[Tensor, "V F 3 H H"]:
+        flat = normalise_frames(chosen.flatten(0, 1), config.image_mean, config.image_std)
+        return flat.unflatten(0, chosen.shape[:2])
+
+    pairs = TrainingPairs(images, frame_mask, word_ids, word_mask, video_of_text)
+    _pretrain(model, recipe, pairs, normalise, output=output, listen=listen)
+    trainer = contrastive_trainer(model, pairs, recipe.contrastive, normalise, seed=recipe.seed)
+    take_steps(trainer, "stage 1", output, listen)
+    if recipe.contrastive.zero_unseen_words:
+        zero_unseen_words(model, word_ids)
+
+
+def _pretrain(
+    model: Retriever, recipe: Recipe, pairs: TrainingPairs, normalise: Normalise, *, output: Path, listen: Listen
+) -> None:
+    """Go through what comes before stage 1; after single frames the temporal transformer starts from CLIP."""
+    has_temporal = False
+    for stage, phase in zip(pretraining_stages(recipe), recipe.pretraining, strict=True):
+        if phase.num_frames > 1 and not has_temporal:
+            has_temporal = True
+            _start_temporal(model, recipe)
+        take_steps(pretraining_trainer(model, pairs, phase, normalise, seed=recipe.seed), stage, output, listen)
+    if not has_temporal:
+        _start_temporal(model, recipe)
+
+
+def pretraining_stages(recipe: Recipe) -> list[str]:
+    """Name what comes before stage 1, as in the log."""
+    return [f"pre-training {number}" for number in range(1, len(recipe.pretraining) + 1)]
