@@ -1,6 +1,13 @@
 """The recipe of the sample collection's model: everything at the smallest size that still learns."""
 
-from diffret_core.config import ContrastiveConfig, GenerationConfig, ModelConfig, PretrainingConfig, Recipe, ScoringConfig
+from diffret_core.config import (
+    ContrastiveConfig,
+    GenerationConfig,
+    ModelConfig,
+    PretrainingConfig,
+    Recipe,
+    ScoringConfig,
+)
 
 DIM = 128
 LOSS_SCALE = 20.0  # softmax(20 * x_0) is what stage 2 fits, so it is also how a sample is read as probabilities
