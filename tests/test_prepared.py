@@ -171,6 +171,14 @@ def test_features_that_no_encoder_gave_are_refused_before_any_work(direction, te
         generate_all(tiny_retriever(), direction, texts, videos, items)
 
 
+@pytest.mark.parametrize("item", [-1, 4])
+def test_prepared_videos_refuse_candidates_that_do_not_exist(item):
+    texts, videos = random_features(2, 4)
+    prepared = PreparedVideos(tiny_retriever(), videos)
+    with pytest.raises(ValueError, match="there are only 0 to 3"):
+        prepared.condition(texts.sentence, torch.tensor([[0, 1], [2, item]]))
+
+
 @pytest.mark.parametrize(
     ("rows", "complaint"),
     [

@@ -6,11 +6,12 @@ from pytest import fixture, mark, raises
 from tiny_collection import make_collection, tiny_recipe
 
 from diffret_core.checkpoints import load_checkpoint, save_checkpoint
-from diffret_core.config import ScoringConfig
+from diffret_core.config import PretrainingConfig, ScoringConfig
 from diffret_core.datasets import read_collection
 from diffret_core.evaluation import evaluate, score_all
 from diffret_core.galleries import encode_gallery
 from diffret_core.retriever import Retriever
+from diffret_core.training import first_stage
 from diffret_core.training.run import train
 
 
@@ -212,6 +213,17 @@ def test_features_are_kept_beside_the_encoders_that_made_them(finished, collecti
     assert len(list((source / "stage1" / "features").glob("*.safetensors"))) == 1
     assert not list(first.rglob("features")) and not list(second.rglob("features"))
     assert list((finished[0] / "stage1" / "features").glob("*.safetensors"))
+
+
+@mark.parametrize(("sizes", "expected"), [((), ["start"]), ((1,), [1, "start"]), ((1, 2, 3), [1, "start", 2, 3])])
+def test_temporal_transformer_starts_once_when_single_frames_are_learned(monkeypatch, sizes, expected):
+    done = []
+    monkeypatch.setattr(first_stage, "_start_temporal", lambda *_: done.append("start"))
+    monkeypatch.setattr(first_stage, "pretraining_trainer", lambda model, pairs, phase, *_, **__: phase.num_frames)
+    monkeypatch.setattr(first_stage, "take_steps", lambda trainer, *_: done.append(trainer))
+    recipe = tiny_recipe(pretraining=tuple(PretrainingConfig(num_steps=1, num_frames=size) for size in sizes))
+    first_stage._pretrain(None, recipe, None, None, output=None, listen=None)
+    assert done == expected
 
 
 @mark.parametrize("is_normalised", [False, True])
