@@ -12,6 +12,7 @@ from diffret_core.evaluation import evaluate, score_all
 from diffret_core.galleries import encode_gallery
 from diffret_core.retriever import Retriever
 from diffret_core.training import first_stage
+from diffret_core.training.pairs import TrainingPairs
 from diffret_core.training.run import train
 
 
@@ -216,13 +217,18 @@ def test_features_are_kept_beside_the_encoders_that_made_them(finished, collecti
 
 
 @mark.parametrize(("sizes", "expected"), [((), ["start"]), ((1,), [1, "start"]), ((1, 2, 3), [1, "start", 2, 3])])
-def test_temporal_transformer_starts_once_when_single_frames_are_learned(monkeypatch, sizes, expected):
+def test_temporal_transformer_starts_once_when_single_frames_are_learned(monkeypatch, tmp_path, sizes, expected):
     done = []
     monkeypatch.setattr(first_stage, "_start_temporal", lambda *_: done.append("start"))
     monkeypatch.setattr(first_stage, "pretraining_trainer", lambda model, pairs, phase, *_, **__: phase.num_frames)
     monkeypatch.setattr(first_stage, "take_steps", lambda trainer, *_: done.append(trainer))
     recipe = tiny_recipe(pretraining=tuple(PretrainingConfig(num_steps=1, num_frames=size) for size in sizes))
-    first_stage._pretrain(None, recipe, None, None, output=None, listen=None)
+    model = Retriever(recipe.model)
+    nothing = torch.zeros(1, 1, dtype=torch.long)
+    pairs = TrainingPairs(
+        torch.zeros(1, 1, 3, 16, 16, dtype=torch.uint8), nothing == 0, nothing, nothing == 0, nothing[0]
+    )
+    first_stage._pretrain(model, recipe, pairs, torch.Tensor.float, output=tmp_path, listen=lambda *_: None)
     assert done == expected
 
 
