@@ -11,7 +11,7 @@ from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import contrastive_loss
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
-from diffret_core.training.pairs import Normalise, TrainingPairs, belong_together, pairs_of_step, trim
+from diffret_core.training.pairs import Normalise, TrainingPairs, belong_together, check_batch, pairs_of_step, trim
 from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
 
@@ -32,13 +32,11 @@ def contrastive_trainer(
         ValueError: If there are fewer pairs than a batch holds, or several processes train a model with batch
             normalisation.
     """
-    num_texts = len(pairs.word_ids)
-    if num_texts < config.batch_size:
-        raise ValueError(f"{num_texts} pairs cannot fill a batch of {config.batch_size}; use a smaller batch_size")
+    check_batch(pairs, config.batch_size)
     refuse_batch_norm(model)
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
-        texts = pairs_of_step(step, num_texts, config.batch_size, seed)
+        texts = pairs_of_step(step, len(pairs.word_ids), config.batch_size, seed)
         videos = pairs.video_of_text[texts]
         word_ids, word_mask = pairs.word_ids[texts], pairs.word_mask[texts]
         if model.config.mode == "default":  # in reference mode padding can win a maximum

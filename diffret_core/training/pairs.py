@@ -30,6 +30,17 @@ class TrainingPairs(NamedTuple):
     video_of_text: Int[Tensor, " T"]
 
 
+def check_batch(pairs: TrainingPairs, batch_size: int) -> None:
+    """Refuse batches that cannot be filled.
+
+    Raises:
+        ValueError: If there are fewer pairs than a batch holds.
+    """
+    num_texts = len(pairs.word_ids)
+    if num_texts < batch_size:
+        raise ValueError(f"{num_texts} pairs cannot fill a batch of {batch_size}; use a smaller batch_size")
+
+
 def pairs_of_step(step: int, num_texts: int, batch_size: int, seed: int) -> Int[Tensor, " B"]:
     """Walk through all pairs in a new order each epoch; what does not fill a batch is left to the next order."""
     num_batches = num_texts // batch_size
