@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from diffret_core.config import Mode
 from diffret_core.randomness import generator
 
 Normalise = Callable[[UInt8[Tensor, "V F 3 H H"]], Float[Tensor, "V F 3 H H"]]
@@ -30,6 +31,20 @@ class TrainingPairs(NamedTuple):
     video_of_text: Int[Tensor, " T"]
 
 
+class Batch(NamedTuple):
+    """The pairs of one step.
+
+    Attributes:
+        videos: The video of each pair.
+        word_ids: Tokens of each caption.
+        word_mask: True for real tokens.
+    """
+
+    videos: Int[Tensor, " B"]
+    word_ids: Int[Tensor, "B W"]
+    word_mask: Bool[Tensor, "B W"]
+
+
 def check_batch(pairs: TrainingPairs, batch_size: int) -> None:
     """Refuse batches that cannot be filled.
 
@@ -47,6 +62,15 @@ def pairs_of_step(step: int, num_texts: int, batch_size: int, seed: int) -> Int[
     epoch, batch = divmod(step, num_batches)
     order = torch.randperm(num_texts, generator=generator(seed, "order of training pairs", epoch))
     return order[batch * batch_size : (batch + 1) * batch_size]
+
+
+def batch_of_step(pairs: TrainingPairs, step: int, batch_size: int, seed: int, *, mode: Mode) -> Batch:
+    """Give the pairs that a step sees; in default mode without the columns that are padding in all of them."""
+    texts = pairs_of_step(step, len(pairs.word_ids), batch_size, seed)
+    word_ids, word_mask = pairs.word_ids[texts], pairs.word_mask[texts]
+    if mode == "default":  # in reference mode padding can win a maximum
+        word_ids, word_mask = trim(word_ids, word_mask)
+    return Batch(pairs.video_of_text[texts], word_ids, word_mask)
 
 
 def trim(
