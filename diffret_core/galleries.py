@@ -19,7 +19,7 @@ from diffret_core.features import (
     save_features,
     video_feature_key,
 )
-from diffret_core.frames import normalise_frames, pad_frames, read_frames
+from diffret_core.frames import View, normalise_frames, read_frames
 from diffret_core.retriever import Progress, Retriever
 
 TEXTS_AT_ONCE = 256
@@ -72,7 +72,12 @@ def read_videos(
 
 
 def encode_video_files(
-    model: Retriever, paths: Sequence[Path], *, cache_folder: Path | str, progress: Progress | None = None
+    model: Retriever,
+    paths: Sequence[Path],
+    *,
+    cache_folder: Path | str,
+    view: View | None = None,
+    progress: Progress | None = None,
 ) -> VideoFeatures:
     """Give the features of video files; only those this model has not seen are decoded and encoded.
 
@@ -80,6 +85,7 @@ def encode_video_files(
         model: The model.
         paths: Video files.
         cache_folder: Where features are kept between runs.
+        view: Changes the videos first; None takes them as they are.
         progress: Called with the number of videos done and to do.
 
     Returns:
@@ -93,9 +99,15 @@ def encode_video_files(
 
     @torch.no_grad()
     def encode(batch: list[Path]) -> VideoFeatures:
-        frames = [normalise_frames(_read_one(path, config), config.image_mean, config.image_std) for path in batch]
-        images, frame_mask = pad_frames(frames, config.max_frames)
-        encoded = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
+        images, frame_mask = read_videos(batch, config)
+        if view is not None:
+            for path, own, mask in zip(batch, images, frame_mask, strict=True):
+                changed, seen = view.change(path, own[mask])
+                own[mask] = changed
+                mask[mask.clone()] = seen
+        normal = normalise_frames(images.flatten(0, 1), config.image_mean, config.image_std).view(images.shape)
+        normal *= frame_mask[..., None, None, None]  # padding: 0 after normalising
+        encoded = model.encode_videos(normal.to(model.device), frame_mask.to(model.device))
         return VideoFeatures(encoded.frames.cpu(), encoded.frame_mask.cpu())
 
     videos = cached_video_features(
@@ -103,7 +115,7 @@ def encode_video_files(
         encode=encode,
         folder=cache_folder,
         model_fingerprint=video_encoder_fingerprint(model),
-        sampling=_sampling(config),
+        sampling=_sampling(config) if view is None else {**_sampling(config), "view": view.name},
         progress=progress,
     )
     return VideoFeatures(videos.frames.to(model.device), videos.frame_mask.to(model.device))

@@ -42,6 +42,7 @@ def test_model_configuration_comes_back_from_json_as_it_was(config):
         ContrastiveConfig(num_steps=3, clip_learning_rate=1e-4, sentence_weight=0.5, max_shift=4, frame_share=0.6),
         PretrainingConfig(num_steps=3, batch_size=5, num_frames=4, learning_rate=1e-4, weight_decay=0.1),
         GenerationConfig(num_steps=3, first_video=7, num_videos=2, offset_penalty=1.0),
+        GenerationConfig(num_steps=3, num_views=4, max_shift=3, frame_share=0.5),
     ],
 )
 def test_stage_comes_back_from_json_as_it_was(config):
@@ -59,6 +60,10 @@ def test_configuration_of_an_older_version_means_what_it_meant():
 def test_stage_1_is_the_papers_unless_asked_otherwise():
     plain = ContrastiveConfig(**STAGE_1)
     assert (plain.sentence_weight, plain.max_shift, plain.frame_share) == (0, 0, 1)
+
+
+def test_stage_2_sees_each_video_as_it_is_unless_asked_otherwise():
+    assert GenerationConfig(num_steps=3).num_views == 1
 
 
 def test_model_configuration_knows_its_sizes():
@@ -186,6 +191,10 @@ def test_phases_of_pretraining_with_fewer_frames_come_first():
         {"first_video": -1},
         {"warmup_fraction": -0.5},
         {"num_videos": 1},
+        {"num_views": 0},
+        {"max_shift": -1},
+        {"frame_share": 0.0},
+        {"frame_share": 1.5},
     ],
 )
 def test_generation_stage_out_of_range_is_refused(values):

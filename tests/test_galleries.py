@@ -5,6 +5,7 @@ from tiny_models import tiny_retriever
 
 from diffret_core.datasets import read_collection
 from diffret_core.features import VideoFeatures, save_features
+from diffret_core.frames import View, normalise_frames
 from diffret_core.galleries import (
     encode_captions,
     encode_gallery,
@@ -65,6 +66,31 @@ def test_video_features_are_encoded_anew_for_another_model(model, collection, tm
     second = encode_video_files(other, paths, cache_folder=tmp_path)
     assert not torch.allclose(first.frames, second.frames)
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_view_changes_videos_before_they_are_encoded_and_is_kept_apart(model, collection, tmp_path):
+    paths = [collection.video_path(video) for video in collection.video_ids("test")]
+    changed = []
+
+    def without_the_first_frame(path, images):
+        changed.append(path)
+        return 255 - images, torch.arange(len(images)) > 0
+
+    def encoded(**view):
+        return encode_video_files(model, paths, cache_folder=tmp_path, **view)
+
+    plain, seen = encoded(), encoded(view=View("negative", without_the_first_frame))
+    assert changed == paths
+    images, frame_mask = read_videos(paths, model.config)
+    frame_mask[:, 0] = False
+    assert seen.frame_mask.equal(frame_mask) and not plain.frame_mask.equal(frame_mask)
+    negative = normalise_frames((255 - images).flatten(0, 1), model.config.image_mean, model.config.image_std)
+    with torch.no_grad():
+        expected = model.encode_videos(negative.view_as(images) * frame_mask[..., None, None, None], frame_mask).frames
+    torch.testing.assert_close(seen.frames[frame_mask], expected[frame_mask], rtol=1e-2, atol=1e-2)  # kept as float16
+    again = encoded(), encoded(view=View("negative", without_the_first_frame))
+    assert changed == paths  # found, not encoded again
+    assert again[0].frames.equal(plain.frames) and again[1].frames.equal(seen.frames)
 
 
 def test_videos_are_read_as_bytes_with_padding_masked(model, collection):

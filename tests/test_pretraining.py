@@ -6,13 +6,10 @@ from tiny_models import random_tokens, tiny_retriever
 from torch.nn import functional
 
 from diffret_core.config import PretrainingConfig
+from diffret_core.randomness import generator
 from diffret_core.training.pairs import TrainingPairs, pairs_of_step
-from diffret_core.training.pretraining import _frames_of_step, pretraining_trainer
-
-# 200 videos of 1 to 8 real frames, which stand anywhere
-MANY_FRAMES = torch.rand(200, 8, generator=torch.Generator().manual_seed(0)).argsort(dim=1) < (
-    1 + torch.arange(200)[:, None] % 8
-)
+from diffret_core.training.pretraining import pretraining_trainer
+from diffret_core.training.views import draw_frames
 
 
 def normalise(images):
@@ -84,21 +81,10 @@ def test_pretraining_resumes_exactly():
     assert first + [step.loss for step in resumed.steps()] == expected
 
 
-@pytest.mark.parametrize("num_frames", [1, 4])
-def test_step_draws_real_frames_of_each_video_and_each_equally_often(num_frames):
-    drawn = torch.stack([_frames_of_step(step, MANY_FRAMES, num_frames, 0) for step in range(400)])  # [400, 200, 8]
-    assert not bool((drawn & ~MANY_FRAMES).any())
-    num_real = MANY_FRAMES.sum(dim=1, keepdim=True)
-    assert bool((drawn.sum(dim=2) == num_real.squeeze(1).clamp(max=num_frames)).all())
-    expected = MANY_FRAMES * (num_frames / num_real).clamp(max=1)
-    torch.testing.assert_close(drawn.float().mean(dim=0), expected, rtol=0, atol=0.15)
-    assert not _frames_of_step(0, MANY_FRAMES, 1, 0).equal(_frames_of_step(0, MANY_FRAMES, 1, 1))
-
-
 def test_several_frames_are_the_mean_of_what_the_temporal_transformer_gives():
     model, pairs = tiny_retriever(), pairs_of(num_frames=3)
     chosen = pairs_of_step(0, 6, 4, 0)
-    looked_at = _frames_of_step(0, pairs.frame_mask[chosen], 2, 0)
+    looked_at = draw_frames(pairs.frame_mask[chosen], 2, generator(0, "frames of pre-training", 0))
     assert looked_at.sum(dim=1).tolist() == [2] * 4
     with torch.no_grad():
         frames = model.encode_videos(normalise(pairs.images[chosen]), looked_at).frames

@@ -11,7 +11,8 @@ from diffret_core.datasets import read_collection
 from diffret_core.evaluation import evaluate, score_all
 from diffret_core.galleries import encode_gallery
 from diffret_core.retriever import Retriever
-from diffret_core.training import first_stage
+from diffret_core.training import first_stage, run
+from diffret_core.training.generation import generation_trainer
 from diffret_core.training.pairs import TrainingPairs
 from diffret_core.training.run import train
 
@@ -214,6 +215,26 @@ def test_features_are_kept_beside_the_encoders_that_made_them(finished, collecti
     assert len(list((source / "stage1" / "features").glob("*.safetensors"))) == 1
     assert not list(first.rglob("features")) and not list(second.rglob("features"))
     assert list((finished[0] / "stage1" / "features").glob("*.safetensors"))
+
+
+def test_stage_2_sees_its_videos_in_as_many_views_as_it_is_told(collection, tmp_path, monkeypatch):
+    given = []
+
+    def watching(model, texts, views, *arguments, **options):
+        given.append(views)
+        return generation_trainer(model, texts, views, *arguments, **options)
+
+    monkeypatch.setattr(run, "generation_trainer", watching)
+    source, recipe = stage_1_of(tmp_path / "source"), short_recipe()
+    views = replace(recipe.generation, num_views=3, max_shift=4, frame_share=0.5)
+    train(replace(recipe, generation=views), collection, tmp_path / "out", first_stage=source)
+    ((videos, *others),) = given
+    assert len(others) == 2
+    for other in others:
+        assert other.frames.shape == videos.frames.shape
+        assert not bool((other.frame_mask & ~videos.frame_mask).any())
+        assert not torch.allclose(other.frames, videos.frames, atol=1e-3)
+    assert not torch.allclose(others[0].frames, others[1].frames, atol=1e-3)
 
 
 @mark.parametrize(("sizes", "expected"), [((), ["start"]), ((1,), [1, "start"]), ((1, 2, 3), [1, "start", 2, 3])])

@@ -13,7 +13,6 @@ from diffret_core.losses import contrastive_loss
 from diffret_core.tensor_files import read_tensors, write_tensors
 from diffret_core.training import generation
 from diffret_core.training.contrastive import (
-    _shifted,
     _views_of_step,
     contrastive_trainer,
     sentence_similarity,
@@ -22,6 +21,7 @@ from diffret_core.training.contrastive import (
 from diffret_core.training.generation import generation_trainer, start_from_stage1
 from diffret_core.training.pairs import TrainingPairs, pairs_of_step
 from diffret_core.training.trainer import ParameterGroup, Trainer, learning_rate_fraction
+from diffret_core.training.views import shifted
 
 STAGE_1 = {"batch_size": 4, "clip_learning_rate": 1e-3, "new_learning_rate": 1e-3}
 STAGE_2 = {"batch_size": 8, "num_candidates": 3, "negative_pool": 4, "learning_rate": 1e-3}
@@ -349,30 +349,6 @@ def test_step_moves_videos_by_every_number_of_pixels_up_to_the_most(most):
         assert not shift[:, 0].equal(shift[:, 1])
 
 
-def shifted_by_loop(images, shift):
-    side = images.shape[-1]
-    moved = torch.empty_like(images)
-    for video, (down, right) in enumerate(shift.tolist()):
-        for row in range(side):
-            for column in range(side):
-                source = min(max(row - down, 0), side - 1), min(max(column - right, 0), side - 1)
-                moved[video, :, :, row, column] = images[video, :, :, source[0], source[1]]
-    return moved
-
-
-def test_shift_moves_each_video_by_its_own_pixels_and_repeats_the_edge():
-    images = pairs_of().images[:, :, :, :7, :7]
-    shift = torch.tensor([[0, 0], [2, 0], [0, -3], [-1, 4], [6, 6], [-9, 9]])
-    moved = _shifted(images, shift)
-    assert moved.dtype == torch.uint8
-    assert moved.equal(shifted_by_loop(images, shift))
-    assert moved[0].equal(images[0])
-    assert moved[1, :, :, 2:].equal(images[1, :, :, :-2])  # two pixels down
-    assert moved[2, :, :, :, :4].equal(images[2, :, :, :, 3:])  # three to the left
-    assert bool((moved[1, :, :, :3] == images[1, :, :, :1]).all())
-    assert _shifted(images, torch.zeros(6, 2, dtype=torch.long)).equal(images)
-
-
 def test_first_stage_encodes_the_views_of_its_step():
     model, seen = tiny_retriever(), []
     encode = model.encode_videos
@@ -388,7 +364,7 @@ def test_first_stage_encodes_the_views_of_its_step():
         videos = pairs.video_of_text[pairs_of_step(step, 6, 6, 0)]
         looked_at, shift = views(step, frame_mask=pairs.frame_mask[videos], **settings)
         assert bool(shift.any()) and frame_mask.equal(looked_at)
-        assert images[frame_mask].equal(normalise(shifted_by_loop(pairs.images[videos], shift))[frame_mask])
+        assert images[frame_mask].equal(normalise(shifted(pairs.images[videos], shift))[frame_mask])
         assert bool((images[~frame_mask] == 0).all())
 
 
@@ -481,12 +457,12 @@ def test_state_of_a_stage_holds_its_own_weights_only():
     assert set(second_stage(model).state()) == of_denoisers | {"num_done"}
 
 
-def second_stage(model, num_steps=4, *, seed=0, num_texts=8, video_of_text=None, wording=None, **changes):
+def second_stage(model, num_steps=4, *, seed=0, num_texts=8, views=None, video_of_text=None, wording=None, **changes):
     texts, videos = random_features(num_texts, 6)
     return generation_trainer(
         model,
         texts,
-        videos,
+        [videos] if views is None else views,
         torch.arange(num_texts) % 6 if video_of_text is None else video_of_text,
         GenerationConfig(num_steps=num_steps, **{**STAGE_2, **changes}),
         wording=torch.arange(num_texts) if wording is None else wording,
@@ -530,6 +506,27 @@ def test_second_stage_depends_on_its_seed_alone():
         return [step.loss for step in second_stage(tiny_retriever(), 3, seed=seed).steps()]
 
     assert losses(0) == losses(0) != losses(1)
+
+
+def test_views_that_are_all_alike_change_nothing():
+    videos = random_features(8, 6)[1]
+    alone, thrice = (
+        [step.loss for step in second_stage(tiny_retriever(), 3, views=[videos] * count).steps()] for count in (1, 3)
+    )
+    assert thrice == pytest.approx(alone, abs=1e-5)
+
+
+def test_second_stage_sees_each_video_in_each_view_and_chooses_candidates_by_the_first(monkeypatch):
+    videos, other = (random_features(8, 6, seed=seed)[1] for seed in (0, 1))
+    alone, seen = (watched_items(tiny_retriever(), monkeypatch, views=views) for views in ([videos], [videos, other]))
+    for direction, position in (("text_to_video", 1), ("video_to_text", 0)):
+        rows = seen[direction][position]
+        assert (rows % 6).equal(alone[direction][position])  # the same videos, whatever the view
+        steps = rows.view(8, -1)
+        assert any(len((step // 6).unique()) == 2 for step in steps)  # a step has not the same view of all videos,
+        for step in steps:
+            assert len(step.unique()) == len((step % 6).unique())  # but only one of each
+        assert seen[direction][1 - position].equal(alone[direction][1 - position])
 
 
 def features_of_size(text_size, video_size):

@@ -111,6 +111,10 @@ class GenerationConfig:
         learning_rate: Peak rate.
         loss_scale: Factor on the estimate before the cross-entropy.
         offset_penalty: See `losses.generation_loss`.
+        num_views: In how many versions each video is encoded; a step draws one of them for each. The first is the
+            video as it is, the others are moved and lack some frames, so that the denoisers learn no video by heart.
+        max_shift: The other views are moved by up to this many pixels in each direction.
+        frame_share: The other views keep at least this part of the real frames.
         warmup_fraction: As in stage 1.
         max_gradient_norm: As in stage 1.
     """
@@ -124,6 +128,9 @@ class GenerationConfig:
     learning_rate: float = 1e-4
     loss_scale: float = 100.0
     offset_penalty: float = 0.0
+    num_views: int = 1
+    max_shift: int = 0
+    frame_share: float = 1.0
     warmup_fraction: float = 0.1
     max_gradient_norm: float = 1.0
 
@@ -139,6 +146,10 @@ class GenerationConfig:
         above_zero("learning_rate", self.learning_rate)
         above_zero("loss_scale", self.loss_scale)
         at_least("offset_penalty", self.offset_penalty, 0.0)
+        at_least("num_views", self.num_views, 1)
+        at_least("max_shift", self.max_shift, 0)
+        fraction("frame_share", self.frame_share)
+        above_zero("frame_share", self.frame_share)
         fraction("warmup_fraction", self.warmup_fraction)
         above_zero("max_gradient_norm", self.max_gradient_norm)
 

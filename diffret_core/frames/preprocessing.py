@@ -1,6 +1,8 @@
 """Frames as CLIP wants them: resized, cropped, normalised, padded to one length."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +13,18 @@ from torch import Tensor
 from diffret_core.config import CLIP_MEAN, CLIP_STD
 
 LARGEST_ASPECT_RATIO = 100  # beyond it the resized picture alone would take gigabytes
+
+
+class View(NamedTuple):
+    """A changed version of videos.
+
+    Attributes:
+        name: Tells it from other views of the same files.
+        change: Takes a file and its frames, gives changed frames and which of them are seen.
+    """
+
+    name: str
+    change: Callable[[Path, UInt8[Tensor, "F 3 H H"]], tuple[UInt8[Tensor, "F 3 H H"], Bool[Tensor, " F"]]]
 
 
 def resize_and_crop(picture: Image.Image, image_size: int = 224) -> UInt8[Tensor, "3 H W"]:

@@ -1,7 +1,7 @@
 """Stage 1: train the encoders and the similarity with the contrastive loss; SPEC section 6."""
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,6 +14,7 @@ from diffret_core.retriever import Retriever
 from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of_step, belong_together, check_batch
 from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
+from diffret_core.training.views import draw_frames, draw_shifts, shifted
 
 
 def contrastive_trainer(
@@ -40,7 +41,7 @@ def contrastive_trainer(
         own_ids, own_mask, own_videos = own_rows(word_ids), own_rows(word_mask), own_rows(videos)
         looked_at, shift = _views_of_step(step, pairs.frame_mask[videos], config, seed)
         frame_mask = own_rows(looked_at)
-        images = normalise(_shifted(pairs.images[own_videos], own_rows(shift)))
+        images = normalise(shifted(pairs.images[own_videos], own_rows(shift)))
         images = images * frame_mask[..., None, None, None]  # padding: 0 after normalising
         own_texts = model.encode_tokens(own_ids.to(model.device), own_mask.to(model.device))
         own_frames = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
@@ -101,17 +102,6 @@ def _views_of_step(
 ) -> tuple[Bool[Tensor, "B F"], Int[Tensor, "B 2"]]:
     """Draw which frames of each video a step looks at, and by how many pixels it moves the video down and right."""
     draw = generator(seed, "views of training videos", step)
-    place = torch.rand(frame_mask.shape, generator=draw).masked_fill(~frame_mask, 2.0).argsort(dim=1).argsort(dim=1)
-    num_kept = (config.frame_share * frame_mask.sum(dim=1, keepdim=True).double()).ceil()
-    shift = torch.randint(-config.max_shift, config.max_shift + 1, (len(frame_mask), 2), generator=draw)
-    return place < num_kept, shift
-
-
-def _shifted(images: UInt8[Tensor, "B F 3 H H"], shift: Int[Tensor, "B 2"]) -> UInt8[Tensor, "B F 3 H H"]:
-    """Move each video down and right; what comes in repeats the edge."""
-    if not bool(shift.any()):
-        return images
-    side = images.shape[-1]
-    place = (torch.arange(side) - shift[..., None]).clamp(0, side - 1)  # [B, 2, H]: where each row and column is from
-    video = torch.arange(len(images))[:, None, None]
-    return images.movedim((3, 4), (1, 2))[video, place[:, 0, :, None], place[:, 1, None, :]].movedim((1, 2), (3, 4))
+    num_kept = (config.frame_share * frame_mask.sum(dim=1, keepdim=True).double()).ceil().long()
+    looked_at = draw_frames(frame_mask, num_kept, draw)
+    return looked_at, draw_shifts(len(frame_mask), config.max_shift, draw)

@@ -1,5 +1,7 @@
 """Stage 2: train the denoisers on frozen features; SPEC section 9."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -17,7 +19,7 @@ from diffret_core.training.trainer import ParameterGroup, Trainer
 def generation_trainer(
     model: Retriever,
     texts: TextFeatures,
-    videos: VideoFeatures,
+    views: Sequence[VideoFeatures],
     video_of_text: Int[Tensor, " T"],
     config: GenerationConfig,
     *,
@@ -32,20 +34,22 @@ def generation_trainer(
     Args:
         model: The model after stage 1.
         texts: Features of the training captions, on the model's device.
-        videos: Features of the training videos, on the model's device.
+        views: Features of the training videos, on the model's device, once for each view of them. Candidates are
+            chosen by the first; a step draws one view for each video.
         video_of_text: Which video each caption describes; every video has one at least.
         config: Settings of the stage.
         wording: A number for each caption, the same for the same words: captions that say the same are never
             one another's negatives.
-        seed: Seed of captions, batches, negatives, noise levels and noise.
+        seed: Seed of captions, batches, negatives, views, noise levels and noise.
 
     Raises:
         ValueError: If a video has no caption.
     """
     with torch.no_grad():
-        similarity = model.similarity(texts, videos)  # [T, V]
+        similarity = model.similarity(texts, views[0])  # [T, V]
     device = similarity.device
-    captions_of_video = _captions_by_video(video_of_text.cpu(), len(videos.frames)).to(device)  # [V, C]
+    captions_of_video = _captions_by_video(video_of_text.cpu(), len(views[0].frames)).to(device)  # [V, C]
+    all_views = VideoFeatures(*map(torch.cat, zip(*views, strict=True)))  # [R V, F, D], [R V, F]
     num_videos, num_choices = captions_of_video.shape
 
     def loss_of_direction(direction: Direction, step: int) -> Float[Tensor, ""]:
@@ -64,8 +68,11 @@ def generation_trainer(
         )
         k = torch.randint(1, model.config.num_noise_levels + 1, (config.batch_size,), generator=draw).to(device)
         epsilon = torch.randn(others.shape, generator=draw).to(similarity)
-        queries, items = (chosen[pairs], others) if from_text else (pairs, chosen[others])
-        denoise = bind_shared(model, direction, texts, videos, queries=queries, items=items)
+        of_views = generator(seed, f"{direction} views", step)
+        view = torch.randint(len(views), (num_videos,), generator=of_views).to(device)
+        row = view * num_videos + torch.arange(num_videos, device=device)  # [V], of a view of each video
+        queries, items = (chosen[pairs], row[others]) if from_text else (row[pairs], chosen[others])
+        denoise = bind_shared(model, direction, texts, all_views, queries=queries, items=items)
         scale, penalty = config.loss_scale, config.offset_penalty
         return generation_loss(denoise, k, epsilon, model.alpha_bar, loss_scale=scale, offset_penalty=penalty)
 

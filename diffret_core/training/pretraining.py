@@ -13,6 +13,7 @@ from diffret_core.retriever import Retriever
 from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of_step, belong_together, check_batch
 from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
+from diffret_core.training.views import draw_frames
 
 
 def pretraining_trainer(
@@ -40,7 +41,8 @@ def pretraining_trainer(
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
         videos, word_ids, word_mask = batch_of_step(pairs, step, config.batch_size, seed, mode=model.config.mode)
-        looked_at = own_rows(_frames_of_step(step, pairs.frame_mask[videos], config.num_frames, seed))
+        draw = generator(seed, "frames of pre-training", step)
+        looked_at = own_rows(draw_frames(pairs.frame_mask[videos], config.num_frames, draw))
         own_videos, own_ids, own_mask = own_rows(videos), own_rows(word_ids), own_rows(word_mask)
         encode = _encode_single if config.num_frames == 1 else _encode_several
         seen = all_rows(encode(model, pairs.images[own_videos], looked_at, normalise))
@@ -77,10 +79,3 @@ def _encode_several(
     looked_at = looked_at.to(model.device)
     frames = model.encode_videos(normalise(images).to(model.device), looked_at).frames
     return (frames * looked_at[..., None]).sum(dim=1) / looked_at.sum(dim=1, keepdim=True)
-
-
-def _frames_of_step(step: int, frame_mask: Bool[Tensor, "B F"], num_frames: int, seed: int) -> Bool[Tensor, "B F"]:
-    """Draw real frames of each video, all of them where there are too few."""
-    draw = torch.rand(frame_mask.shape, generator=generator(seed, "frames of pre-training", step))
-    place = draw.masked_fill(~frame_mask, 2.0).argsort(dim=1).argsort(dim=1)
-    return frame_mask & (place < num_frames)

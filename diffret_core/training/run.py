@@ -19,6 +19,7 @@ from diffret_core.training.first_stage import new_model, pretraining_stages, tra
 from diffret_core.training.generation import generation_trainer, start_from_stage1
 from diffret_core.training.run_data import captions_of, paths_of
 from diffret_core.training.run_folder import Listen, check_first_stage, claim, state_file, take_steps
+from diffret_core.training.views import view_for_stage2
 
 
 def train(
@@ -99,19 +100,23 @@ def _second_stage(
     first, num_videos = recipe.generation.first_video, recipe.generation.num_videos
     videos = collection.video_ids("train")[first:][:num_videos]
     captions, video_of_text = captions_of(collection, videos)
-    features = encode_video_files(
-        model,
-        paths_of(collection, videos),
-        cache_folder=cache_folder,
-        progress=lambda done, total: listen("encoding training videos", done, total, None),
-    )
+    views = [
+        encode_video_files(
+            model,
+            paths_of(collection, videos),
+            cache_folder=cache_folder,
+            view=view_for_stage2(recipe.generation, number, seed=recipe.seed),
+            progress=lambda done, total: listen("encoding training videos", done, total, None),
+        )
+        for number in range(recipe.generation.num_views)
+    ]
     texts = encode_captions(model, captions)
-    start_from_stage1(model, texts, features)
+    start_from_stage1(model, texts, views[0])
     numbers = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}
     trainer = generation_trainer(
         model,
         texts,
-        features,
+        views,
         video_of_text.to(model.device),
         recipe.generation,
         wording=torch.tensor([numbers[caption] for caption in captions], device=model.device),
