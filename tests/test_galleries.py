@@ -68,7 +68,9 @@ def test_video_features_are_encoded_anew_for_another_model(model, collection, tm
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
-def test_view_changes_videos_before_they_are_encoded_and_is_kept_apart(model, collection, tmp_path):
+@mark.parametrize("mode", ["default", "reference"])  # in reference mode padding counts
+def test_view_changes_videos_before_they_are_encoded_and_is_kept_apart(collection, tmp_path, mode):
+    model = tiny_retriever(tiny_recipe().model.clip, max_words=16, num_frame_positions=16, mode=mode)
     paths = [collection.video_path(video) for video in collection.video_ids("test")]
     changed = []
 
