@@ -89,7 +89,13 @@ def make_number(question: str, truth: Number, ends: tuple[Number, Number, Number
     low, high, step = ends
     _refuse_outside([truth], low, high)
     slider = widgets.FloatSlider(
-        value=low, min=low, max=high, step=step, readout_format="g", continuous_update=False, description="my guess"
+        value=low,
+        min=low,
+        max=high,
+        step=step,
+        readout_format=".0f" if step >= 1 else ".2f",
+        continuous_update=False,
+        description="my guess",
     )
 
     def draw(guess: list[Number] | None) -> str:
@@ -129,7 +135,7 @@ def make_curve(
             max=high,
             step=(high - low) / 50,
             orientation="vertical",
-            readout_format=".2g",
+            readout_format=".2f",
             continuous_update=False,
             description=f"{place:g}",
             layout=widgets.Layout(height="130px", width="64px"),
