@@ -155,7 +155,8 @@ def test_notebook_compares_no_pictures(path):
 
 @each_notebook
 def test_notebook_has_as_many_cells_as_a_lesson(path):
-    assert FEWEST_CELLS <= len(read(path).cells) <= MOST_CELLS
+    fewest = 25 if path.name.startswith("00") else FEWEST_CELLS  # it shows and derives nothing
+    assert fewest <= len(read(path).cells) <= MOST_CELLS
 
 
 @each_notebook

@@ -95,8 +95,15 @@ predict.number(
     truth=len(seen),
     low=0,
     high=30,
-    because="One a second proposes 20 frames. F = 12 of these are kept, spread from the first to the last.",
 )
+
+# %% [markdown]
+# <details>
+# <summary>Why?</summary>
+#
+# One a second proposes 20 frames. That is more than F, so 12 of them are kept, from the first to the last.
+#
+# </details>
 
 # %% [markdown]
 # ## First rule: a regular step
