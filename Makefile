@@ -8,7 +8,7 @@
 #   TEST_ARGS="..."       options for pytest, such as "-k schedule -x"
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks weights clean
+.PHONY: help lab reset test test-all check notebooks site weights clean
 
 environment = $(or $(PYTHON),python3) tools/environment.py $(1) \
 	$(if $(PYTHON),--python-chosen) $(if $(TORCH_INDEX),--torch-index "$(TORCH_INDEX)")
@@ -20,9 +20,17 @@ lab:  ## set up .venv and open JupyterLab on the first notebook
 	@$(call environment,lab)
 	@.venv/bin/python -m jupyterlab --config=tools/jupyter_lab_config.py $(LAB_ARGS)
 
+reset:  ## restore the notebooks; what was in them is kept in my_answers/
+	@$(call environment,lab)
+	@.venv/bin/python tools/reset_notebooks.py
+
 test:  ## run all tests and all notebooks, one pytest call
 	@$(call environment,test)
 	@.venv/bin/python -m pytest $(TEST_ARGS)
+
+test-all:  ## the same, and all notebooks with the solutions in place of the stubs
+	@$(call environment,test)
+	@.venv/bin/python -m pytest -m "solutions or not solutions" $(TEST_ARGS)
 
 check:  ## lint, formatting, docstrings and types
 	@$(call environment,test)
@@ -33,6 +41,10 @@ check:  ## lint, formatting, docstrings and types
 notebooks:  ## make the executed notebooks from notebooks/py/
 	@$(call environment,test)
 	@.venv/bin/python tools/make_notebooks.py $(NOTEBOOKS)
+
+site:  ## make static pages of the notebooks in build/site/, for readers without Python
+	@$(call environment,lab)
+	@.venv/bin/python tools/make_site.py
 
 weights:  ## train everything that docs/results.md says of the samples (hours)
 	@$(call environment,test)

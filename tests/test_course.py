@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from diffret_core.config import ModelConfig
-from diffret_core.course import environment, rankings, search_box, setup, show, style, thumbnails
+from diffret_core.course import environment, live, rankings, search_box, setup, show, style, thumbnails
 from diffret_core.course.denoising import describe_denoising, headline, leading, relative_heights
 from diffret_core.course.denoising_figure import denoising_figure
 from diffret_core.course.denoising_picture import save_picture, snapshot_indices
@@ -57,7 +57,7 @@ def found(samples) -> Search:
 def shown(monkeypatch) -> list:
     """What `display` was called with, as (object, raw) pairs."""
     calls: list = []
-    for module in (show, search_box):
+    for module in (show, live):
         monkeypatch.setattr(module, "display", lambda thing, raw=False: calls.append((thing, raw)))
     return calls
 
@@ -121,14 +121,6 @@ def test_setup_report_counts_what_is_there(samples):
 def test_setup_without_a_model_says_how_to_get_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="diffret train --recipe tiny"):
         setup.open_samples(model_folder=tmp_path)
-
-
-def test_setup_progress_takes_itself_away_at_the_end(capsys):
-    progress = setup.counting("looking")
-    progress(1, 2)
-    assert "looking: 1 of 2" in capsys.readouterr().out
-    progress(2, 2)
-    assert "looking" not in capsys.readouterr().out
 
 
 # --- thumbnails ------------------------------------------------------------------------------------------------------
@@ -484,7 +476,7 @@ def test_search_box_is_shown_with_something_for_a_page_without_a_kernel(samples,
     search_box.search_box(samples, EXAMPLES, num_shown=1)
     ((bundle, raw),) = shown
     assert raw
-    assert set(bundle) == {search_box.WIDGET, "text/html"}
+    assert set(bundle) == {live.WIDGET, "text/html"}
     assert EXAMPLES[0] in bundle["text/html"]
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ from types import SimpleNamespace
 
 import jupytext
 import nbformat
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +21,11 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import figure_pictures  # noqa: E402
 import make_notebooks  # noqa: E402
+import notebook_run  # noqa: E402
+import solve_notebooks  # noqa: E402
+
+from diffret_core.course import check  # noqa: E402
+from diffret_core.course.exercises import exercises_of, lessons  # noqa: E402
 
 SCRIPTS = sorted((ROOT / "notebooks" / "py").glob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -25,6 +33,12 @@ MOST_BYTES = 800_000
 MOST_CODE_LINES = 30
 MACHINE = re.compile(r"/(?:root|home|tmp|work|usr|opt|Users|private|content)/|site-packages|[A-Z]:\\\\|localhost:\d")
 TIMINGS = re.compile(r"\b\d+(?:\.\d+)? ?(?:ms|µs|it/s|s/it)\b|\bCPU times\b|\bWall time\b")
+
+MEASURED = json.loads((ROOT / "notebooks" / "measured.json").read_text(encoding="utf-8"))
+MOST_CELLS, FEWEST_CELLS = 65, 35
+ENDINGS = ["What you can now say", "Quiz"]
+SLACK = 1.5  # the machine that measured may have been busy
+MAY_BE_LONG = ("04", "07", "12")
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -126,10 +140,141 @@ def test_notebook_figures_are_described_below(path):
 
 
 @each_notebook
+def test_notebook_pictures_say_what_they_show(path):
+    for text in map(str, texts(path)):
+        for picture in re.findall(r"<img [^>]*>", text):
+            assert re.search(r'alt=\\?"[^"\\]', picture), picture[:200]
+
+
+@each_notebook
 def test_notebook_compares_no_pictures(path):
     for cell in code_cells(path):
         if {"nbval-check-output", "NBVAL_CHECK_OUTPUT"} & set(cell.metadata.get("tags", [])):
             assert [output.output_type for output in cell.outputs] == ["stream"]
+
+
+@each_notebook
+def test_notebook_has_as_many_cells_as_a_lesson(path):
+    fewest = 25 if path.name.startswith("00") else FEWEST_CELLS  # it shows and derives nothing
+    assert fewest <= len(read(path).cells) <= MOST_CELLS
+
+
+@each_notebook
+def test_notebook_skips_no_cell(path):
+    tags = {tag for cell in read(path).cells for tag in cell.metadata.get("tags", [])}
+    assert tags <= {"nbval-check-output", "exercise", "long"}
+    assert "long" not in tags or path.name.startswith(MAY_BE_LONG)
+
+
+@each_notebook
+def test_notebook_begins_and_ends_as_all_do(path):
+    first, *_, last = (cell.source for cell in read(path).cells)
+    number, title = path.stem[:2], first.splitlines()[0]
+    assert re.match(rf"# {number} · .+\?$", title)
+    for row in ("**Goal.**", "| you need |", "| time |", "| hardware |", "| in the paper |"):
+        assert row in first
+    headings = re.findall(r"^## (.+)$", "\n".join(cell.source for cell in read(path).cells), re.MULTILINE)
+    assert [heading for heading in headings if heading in ENDINGS] == ENDINGS
+    assert "**Next.**" in last
+
+
+@each_notebook
+def test_notebook_asks_for_a_prediction_shows_a_quiz_and_offers_something_to_operate(path):
+    code = "\n".join(cell.source for cell in code_cells(path))
+    assert "predict." in code
+    assert f'quiz.show("{path.stem[:2]}")' in code
+    assert any("sliders" in output.data[make_notebooks.PLOTLY]["layout"] for output in figures(path))
+
+
+def figures(path: Path) -> list[nbformat.NotebookNode]:
+    return [output for output in outputs(path) if make_notebooks.PLOTLY in output.get("data", {})]
+
+
+@each_notebook
+def test_notebook_links_lead_to_files(path):
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            for link in re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", cell.source):
+                assert (path.parent / link).is_file(), link
+
+
+@each_notebook
+def test_notebook_keeps_its_budget_of_time_and_memory(path):
+    """What `make notebooks` measured, on a machine that was busy; nothing is timed here."""
+    measured = MEASURED[path.stem]
+    assert measured["seconds"] <= 90 * SLACK
+    assert measured["slowest_cell_seconds"] <= 10 * SLACK
+    assert measured["long_cell_seconds"] <= 60 * SLACK
+    assert measured["megabytes"] <= 2000
+
+
+def test_all_notebooks_together_keep_their_budget():
+    assert set(MEASURED) == {path.stem for path in NOTEBOOKS}
+    assert sum(measured["seconds"] for measured in MEASURED.values()) <= 12 * 60 * SLACK
+
+
+@each_notebook
+def test_readme_says_how_long_a_notebook_runs(path):
+    table = (ROOT / "README.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| .*\b{path.stem}\b.*$", table, re.MULTILINE)
+    assert f"Run All {MEASURED[path.stem]['seconds']} s" in row
+
+
+# --- exercises -------------------------------------------------------------------------------------------------------
+
+
+def exercise_cells(path: Path) -> list[tuple[nbformat.NotebookNode, ...]]:
+    """Task, stub and hints of each exercise."""
+    cells = read(path).cells
+    return [tuple(cells[place - 1 : place + 2]) for place in solve_notebooks.exercise_places(read(path))]
+
+
+@each_notebook
+def test_exercises_of_a_notebook_are_those_that_are_registered(path):
+    cells = [stub.source for _, stub, _ in exercise_cells(path)]
+    named = [solve_notebooks.CHECK.search(source)["exercise"] for source in cells]
+    number = path.stem[:2]
+    registered = [exercise.name for exercise in exercises_of(number)] if number in lessons() else []
+    assert named == registered
+    assert len(named) <= 5
+    assert len(named) >= 2 or number in ("00", "11", "12")
+
+
+@each_notebook
+def test_exercises_state_their_difficulty_and_time_and_fold_two_hints_and_a_solution(path):
+    for task, stub, hints in exercise_cells(path):
+        assert re.search(r"^### Exercise .+\n\n\*(easy|medium|hard) · \d+ minutes\*$", task.source, re.MULTILINE)
+        assert re.findall(r"<summary>(.*?)</summary>", hints.source) == ["Hint 1", "Hint 2", "Solution"]
+        assert hints.source.count("<details>") == hints.source.count("</details>") == 3
+        assert re.search(r"= \.\.\.|return \.\.\.", stub.source)
+
+
+@each_notebook
+def test_exercises_are_committed_untried_and_compared(path):
+    for _, stub, _ in exercise_cells(path):
+        (output,) = stub.outputs
+        name = solve_notebooks.CHECK.search(stub.source)["exercise"]
+        assert output.text == f"{name}: not tried yet. The notebook goes on with our answer.\n"
+        assert "nbval-check-output" in stub.metadata.tags
+
+
+@each_notebook
+def test_solutions_that_fold_open_pass(path, capsys):
+    for place in solve_notebooks.exercise_places(read(path)):
+        names = {"torch": torch, "np": np, "math": math}  # a solution uses its arguments and these, nothing else
+        exec(solve_notebooks.solution_below(read(path), place), names)
+        exercise = solve_notebooks.CHECK.search(read(path).cells[place].source)["exercise"]
+        check.answer(exercise, names[exercise])
+        assert capsys.readouterr().out == f"{exercise}: passed.\n"
+
+
+@pytest.mark.solutions
+@each_notebook
+def test_notebook_runs_with_its_solutions(path):
+    content = solve_notebooks.solved(read(path))
+    notebook_run.run_notebook(content, path.parent)
+    for line in solve_notebooks.check_lines(content):
+        assert line.endswith(": passed."), line
 
 
 # --- the tool itself -------------------------------------------------------------------------------------------------
@@ -219,6 +364,28 @@ def test_chromium_draws_the_figure_in_its_size():
         figure_pictures.find_chromium()
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
-    picture = Image.open(io.BytesIO(base64.b64decode(figure_pictures.figure_picture(FIGURE))))
-    assert picture.size == (figure_pictures.WIDTH, 300)
+    squares = {"data": [{"type": "heatmap", "z": [[1, 2], [3, 1]]}], "layout": {"height": 300}}
+    for figure in (FIGURE, squares):  # plotly draws a heat map as a picture inside the page
+        picture = Image.open(io.BytesIO(base64.b64decode(figure_pictures.figure_picture(figure))))
+        assert picture.size == (figure_pictures.WIDTH, 300)
     assert len(picture.convert("RGB").getcolors(10_000)) > 3  # bars and words, not an empty page
+
+
+# --- the table of symbols --------------------------------------------------------------------------------------------
+
+SYMBOLS = (
+    *("k", "num_noise_levels", "x_0", "x_k", "x_0_hat", "beta", "alpha_bar", "epsilon", "eta", "batch_size"),
+    *("num_candidates", "num_texts", "num_videos", "num_words", "num_frames", "dim", "words", "sentence", "frames"),
+    *("word_mask", "frame_mask", "logit_scale"),
+)
+
+
+def test_every_symbol_is_explained_once():
+    rows = (ROOT / "notebooks" / "glossary.md").read_text(encoding="utf-8").splitlines()
+    named = [name for row in rows if row.startswith("|") for name in re.findall(r"`(\w+)`", row)]
+    assert [name for name in SYMBOLS if named.count(name) != 1] == []
+
+
+@each_notebook
+def test_notebook_links_to_the_symbols(path):
+    assert any("](glossary.md" in cell.source for cell in read(path).cells)

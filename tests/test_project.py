@@ -10,8 +10,11 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -105,8 +108,14 @@ def test_make_alone_lists_every_target():
     assert re.findall(r"^  make ([\w-]+) ", listed, re.MULTILINE) == targets
 
 
-def test_ci_ends_with_make_test():
-    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().splitlines()[-1] == "make test"
+def test_ci_ends_with_all_tests():
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().splitlines()[-1] == "make test-all"
+
+
+def test_all_tests_are_those_of_make_test_and_the_solved_notebooks():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\ntest-all:" in makefile
+    assert '-m pytest -m "solutions or not solutions" $(TEST_ARGS)' in makefile
 
 
 def test_pre_commit_hooks_are_local():
@@ -138,3 +147,22 @@ def test_tests_reach_no_other_machine(host):
 def test_tests_reach_this_machine():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
         pass
+
+
+REACH = "import socket; socket.create_connection(({host!r}, {port}), timeout=1).close()"
+
+
+def test_programs_that_tests_start_reach_no_other_machine():
+    code = REACH.format(host="192.0.2.1", port=80)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "RuntimeError: a test tried to reach 192.0.2.1: tests use no network"
+
+
+def test_notebook_kernels_reach_this_machine_and_no_other(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = REACH.format(host="127.0.0.1", port=server.getsockname()[1])
+        there = REACH.format(host="example.org", port=80)
+        content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(here), nbformat.v4.new_code_cell(there)])
+        with pytest.raises(CellExecutionError, match="tried to reach example.org: tests use no network"):
+            NotebookClient(content, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert [cell.execution_count for cell in content.cells] == [1, 2]  # it was the second cell that failed

@@ -6,9 +6,12 @@
 Each script becomes an ipynb (jupytext), runs from a clean kernel (nbclient), and is normalised, so that running it
 again on the same code gives the same file: cell ids from position and source, no widget state, no times, no settings of
 this machine. Every plotly output gets a picture of itself, and the notebook remembers which code it was run with.
+What the run took is written to notebooks/measured.json and into README's table, rounded up, never into the notebook.
 """
 
 import hashlib
+import json
+import math
 import re
 import subprocess
 import sys
@@ -17,13 +20,14 @@ from typing import Any
 
 import nbformat
 from figure_pictures import figure_digest, figure_picture
-from nbclient import NotebookClient
+from notebook_run import Measured, run_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "notebooks" / "py"
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-SECONDS_PER_CELL = 300
+MEASURED = ROOT / "notebooks" / "measured.json"
+README = ROOT / "README.md"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
@@ -43,8 +47,9 @@ def main(names: list[str]) -> int:
     for script in scripts:
         notebook = notebook_of(script)
         print(f"{notebook.relative_to(ROOT)} ...", flush=True)
-        make(script, notebook)
-        print(f"  {notebook.stat().st_size / 1000:.0f} kB")
+        measured = make(script, notebook)
+        remember(script.stem, measured)
+        print(f"  {notebook.stat().st_size / 1000:.0f} kB, {measured}")
     return 0
 
 
@@ -53,12 +58,15 @@ def notebook_of(script: Path) -> Path:
     return script.parent.parent / f"{script.stem}.ipynb"
 
 
-def make(script: Path, notebook: Path) -> None:
+def make(script: Path, notebook: Path) -> Measured:
     """Write the executed, normalised notebook of a script; nothing is written if a cell fails.
 
     Args:
         script: A percent-format script.
         notebook: The file to write.
+
+    Returns:
+        What the run took.
 
     Raises:
         nbclient.exceptions.CellExecutionError: If a cell fails.
@@ -81,18 +89,26 @@ def make(script: Path, notebook: Path) -> None:
         content = nbformat.read(fresh, as_version=4)
     finally:
         fresh.unlink(missing_ok=True)
-    client = NotebookClient(
-        content,
-        timeout=SECONDS_PER_CELL,
-        kernel_name="python3",
-        record_timing=False,
-        resources={"metadata": {"path": str(notebook.parent)}},
-    )
-    client.execute()
+    measured = run_notebook(content, notebook.parent)
     normalise(content)
     partial = notebook.with_suffix(".partial")
     nbformat.write(content, partial)
     partial.replace(notebook)
+    return measured
+
+
+def remember(name: str, measured: Measured) -> None:
+    """Keep what a notebook's run took, rounded up: runs on a busy machine differ, and the file should seldom change."""
+    known = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else {}
+    steps = Measured(seconds=5, slowest_cell_seconds=1, long_cell_seconds=5, megabytes=100)
+    known[name] = {
+        field: math.ceil(value / step) * step
+        for field, value, step in zip(Measured._fields, measured, steps, strict=True)
+    }
+    MEASURED.write_text(json.dumps(dict(sorted(known.items())), indent=2) + "\n", encoding="utf-8")
+    table = README.read_text(encoding="utf-8")
+    row = re.compile(rf"^(\| .*\b{name}\b.*Run All )\d+( s.*)$", re.MULTILINE)
+    README.write_text(row.sub(rf"\g<1>{known[name]['seconds']}\g<2>", table), encoding="utf-8")
 
 
 def normalise(content: Any) -> None:
@@ -107,6 +123,7 @@ def normalise(content: Any) -> None:
             continue
         count += 1
         cell.execution_count = count
+        cell.outputs = [output for output in cell.outputs if not is_empty(output)]
         for output in cell.outputs:
             normalise_output(output, count)
 
@@ -121,6 +138,11 @@ def normalise_output(output: Any, count: int) -> None:
         output.metadata = nbformat.from_dict({"diffret": {"figure_sha256": figure_digest(data[PLOTLY])}})
     if WIDGET in data and len(data) > 1:  # no kernel will know this widget; what stands beside it says as much
         del data[WIDGET]
+
+
+def is_empty(output: Any) -> bool:
+    """Whether an output shows nothing: what a line of progress leaves behind."""
+    return output.get("data", {}).get("text/html") == ""
 
 
 def cell_id(position: int, source: str) -> str:

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from diffret_core.course.denoising import guesses, leading, relative_heights
-from diffret_core.course.denoising_layout import HEIGHTS, as_plain_text, denoising_layout, thumbnail_image
+from diffret_core.course.denoising_layout import HEIGHTS, denoising_layout, thumbnail_image
+from diffret_core.course.layout import as_plain_text
 from diffret_core.course.style import FAINT, INK, PAPER, PLACES, QUIET
 from diffret_core.search import Search
 

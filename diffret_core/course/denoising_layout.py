@@ -1,13 +1,12 @@
 """Layout of the interactive figure of a walk from noise to a ranking: axes, words, slider and buttons."""
 
-from collections.abc import Sequence
-
 import plotly.graph_objects as go
 from jaxtyping import Float
 from torch import Tensor
 
 from diffret_core.course.denoising import KEY, headline
-from diffret_core.course.style import FAINT, FONT, INK, PAPER, PLACES, QUIET
+from diffret_core.course.layout import AXIS, as_plain_text, at_once, base_layout, slider
+from diffret_core.course.style import INK, PAPER, PLACES, QUIET
 from diffret_core.search import Search
 
 HEIGHT = 600
@@ -27,17 +26,11 @@ def denoising_layout(found: Search, last: Float[Tensor, " N"], leaders: list[int
         leaders: Columns of the leading candidates, best first.
     """
     num_candidates, largest = len(found.candidates), found.levels[0]
-    axis = {"showgrid": False, "zeroline": False, "color": INK, "fixedrange": True}
+    axis = AXIS
     value_axis = axis | {"range": list(HEIGHTS), "zeroline": True, "zerolinecolor": QUIET}
     value_axis |= {"tickvals": [0, 1], "ticktext": ["lowest", "highest"]}
-    return go.Layout(
-        template="none",
-        height=HEIGHT,
+    return base_layout(f"<b>{as_plain_text(headline(found))}</b><br>{KEY}", height=HEIGHT).update(
         margin=_MARGIN,
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"family": FONT, "size": 13, "color": INK},
-        title={"text": f"<b>{as_plain_text(headline(found))}</b><br>{KEY}", "x": 0.02, "font": {"size": 14}},
         xaxis=axis | {"range": [0.3, num_candidates + 0.7], "showticklabels": False, "anchor": "y"},
         yaxis=value_axis | {"domain": _BARS},
         xaxis2=axis
@@ -45,7 +38,7 @@ def denoising_layout(found: Search, last: Float[Tensor, " N"], leaders: list[int
         | {"tickvals": _ticks(largest), "ticks": "outside", "tickcolor": QUIET},
         yaxis2=value_axis | {"domain": _PATHS},
         annotations=[*_notes(num_candidates), *_bar_labels(leaders), *_line_ends(last, leaders)],
-        sliders=[_slider(found.levels)],
+        sliders=[slider([str(k) for k in found.levels], "noise level k = ")],
         updatemenus=[_buttons()],
         bargap=0.25,
         hovermode="closest",
@@ -86,32 +79,9 @@ def _line_ends(last: Float[Tensor, " N"], leaders: list[int]) -> list[dict]:
     return notes
 
 
-def _slider(levels: Sequence[int]) -> dict:
-    steps = [
-        {"label": str(k), "method": "animate", "args": [[str(k)], _at_once(0)]}  # a label for the value, not drawn
-        for k in levels
-    ]
-    return {
-        "steps": steps,
-        "active": 0,
-        "x": 0,
-        "len": 1,
-        "y": 0.02,
-        "yanchor": "top",
-        "pad": {"t": 0, "b": 0, "l": 0, "r": 0},
-        "ticklen": 0,
-        "minorticklen": 0,
-        "font": {"color": "rgba(0,0,0,0)", "size": 1},
-        "currentvalue": {"prefix": "noise level k = ", "xanchor": "center", "font": {"size": 15, "color": INK}},
-        "bgcolor": FAINT,
-        "activebgcolor": PLACES[0].colour,
-        "bordercolor": QUIET,
-    }
-
-
 def _buttons() -> dict:
-    play = {"label": "▶ play", "method": "animate", "args": [None, _at_once(70) | {"fromcurrent": True}]}
-    pause = {"label": "❚❚ pause", "method": "animate", "args": [[None], _at_once(0)]}
+    play = {"label": "▶ play", "method": "animate", "args": [None, at_once(70) | {"fromcurrent": True}]}
+    pause = {"label": "❚❚ pause", "method": "animate", "args": [[None], at_once(0)]}
     return {
         "type": "buttons",
         "direction": "left",
@@ -124,14 +94,6 @@ def _buttons() -> dict:
         "pad": {"t": 0, "r": 0},
         "bgcolor": PAPER,
         "font": {"size": 12},
-    }
-
-
-def _at_once(milliseconds: int) -> dict:
-    return {
-        "mode": "immediate",
-        "frame": {"duration": milliseconds, "redraw": True},
-        "transition": {"duration": 0},
     }
 
 
@@ -154,8 +116,3 @@ def thumbnail_image(picture: str, column: int) -> dict:
 
 def _ticks(largest: int) -> list[int]:
     return sorted({round(largest * part / 5) for part in range(6)})
-
-
-def as_plain_text(text: str) -> str:
-    """Text that plotly does not take for markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -5,14 +5,11 @@ from html import escape
 from typing import NamedTuple
 
 import ipywidgets as widgets
-from IPython.display import display
 
-from diffret_core.course.environment import on_colab
+from diffret_core.course.live import show_live, small
 from diffret_core.course.rankings import ranking_html
 from diffret_core.course.setup import Samples
 from diffret_core.search import prepare_gallery, search
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class SearchBox(NamedTuple):
@@ -47,8 +44,7 @@ def search_box(samples: Samples, examples: Sequence[str], *, num_shown: int = 5)
     """
     box = make_search_box(samples, examples, num_shown=num_shown)
     fallback = f"<p><i>Run this cell and a search box appears here. It answers like this:</i></p>{box.result.value}"
-    view = {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": box.whole.model_id}}
-    display(view if on_colab() else view | {"text/html": fallback}, raw=True)
+    show_live(box.whole, fallback)
 
 
 def make_search_box(samples: Samples, examples: Sequence[str], *, num_shown: int = 5) -> SearchBox:
@@ -65,18 +61,18 @@ def make_search_box(samples: Samples, examples: Sequence[str], *, num_shown: int
     def answer(_change: object = None) -> None:
         text = box.text.value.strip()
         if not text:
-            box.status.value = _line("Type what you would like to see, such as “a red circle moves left”.")
+            box.status.value = small("Type what you would like to see, such as “a red circle moves left”.")
             return
         if text == answered[-1]:  # a click on the button leaves the text field first, which has already searched
             return
-        box.status.value = _line(f"searching for “{escape(text)}” …")
+        box.status.value = small(f"searching for “{escape(text)}” …")
         try:
             found = search(samples.model, gallery, samples.video_ids, text)
             box.result.value = ranking_html(samples, found, num_shown=num_shown)
-            box.status.value = _line(f"the best {num_shown} of {len(samples.video_ids)} videos")
+            box.status.value = small(f"the best {num_shown} of {len(samples.video_ids)} videos")
             answered.append(text)
         except ValueError as error:  # what the core says of a sentence that it cannot read
-            box.status.value = _line(escape(str(error)))
+            box.status.value = small(escape(str(error)))
 
     def take_example(button: widgets.Button) -> None:
         box.text.value = button.description
@@ -106,7 +102,3 @@ def _empty_box(examples: Sequence[str]) -> SearchBox:
         result,
     ]
     return SearchBox(text, button, suggestions, status, result, widgets.VBox(rows))
-
-
-def _line(words: str) -> str:
-    return f'<span style="font-size:13px">{words}</span>'

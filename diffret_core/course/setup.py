@@ -1,12 +1,10 @@
 """What every notebook begins with: the sample videos, the small model that was trained for them, and features."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from IPython.display import clear_output
-
 from diffret_core.checkpoints import load_checkpoint
+from diffret_core.course.progress import counting
 from diffret_core.datasets import Collection, read_collection
 from diffret_core.features import VideoFeatures
 from diffret_core.galleries import encode_video_files, feature_folder
@@ -79,21 +77,6 @@ def report(model: Retriever, collection: Collection) -> str:
         f"alpha {config.scoring.alpha:g}",
     )
     return "\n".join(lines)
-
-
-def counting(doing: str) -> Callable[[int, int], None]:
-    """Make a progress callback that writes one line and takes it away when all is done.
-
-    Args:
-        doing: What takes time, in words.
-    """
-
-    def progress(num_done: int, num_all: int) -> None:
-        clear_output(wait=True)
-        if num_done < num_all:
-            print(f"{doing}: {num_done} of {num_all}")
-
-    return progress
 
 
 def _open_model(folder: Path) -> Retriever:

@@ -1,0 +1,13 @@
+"""For every run of pytest: neither the tests, nor programs and notebook kernels that they start, use the network."""
+
+import os
+import sys
+from pathlib import Path
+
+OFFLINE = str(Path(__file__).parent / "tests" / "offline")
+
+sys.path.insert(0, OFFLINE)
+import network_block  # noqa: E402, F401
+
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get("PYTHONPATH")]))
+os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")  # the hub's client does not even try
