@@ -151,8 +151,8 @@ for text in ("a yellow cross becomes larger", "a yellow cross becomes smaller", 
     print(f"{text:31} similarity {best.similarity:.2f}   {samples.captions[best.video]}")
 
 # %% [markdown]
-# - It is good at **colours** and **shapes** (the first video shows those asked for in 99 and 98 % of the test sentences),
-#   weaker at **motion** (88 %), which it must piece together from a few small frames.
+# - It is good at **colours** and **shapes** (the first video shows those asked for in 99 and 98 % of the test
+#   sentences), weaker at **motion** (88 %), which it must piece together from a few small frames.
 # - It is weak at **who is what**. Where another video has the same words, bound or ordered otherwise, it is right in
 #   61 %; choosing one of the two blindly would give at most 50.
 # - It **cannot say no**. A dog on a beach gets a ranking too, with lower scores; notebook 10 makes use of that.
