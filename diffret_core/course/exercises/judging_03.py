@@ -12,7 +12,7 @@ from diffret_core.metrics import retrieval_metrics
 
 Scores, Targets, Ranks = Float[Tensor, "Q V"], Int[Tensor, " Q"], Int[Tensor, " Q"]
 Summary = tuple[float, float, float, float]
-Hits, Queries = Bool[Tensor, "M Q"], Int[Tensor, " n"]
+Hits, Chosen, Judged = Bool[Tensor, "M Q"], Int[Tensor, " C"], Int[Tensor, " J"]
 
 # --- ranks -----------------------------------------------------------------------------------------------------------
 
@@ -73,13 +73,13 @@ RANKS = Exercise(
 
 
 def _summary(ranks: Ranks) -> Summary:
-    recall = [100 * (ranks <= depth).float().mean().item() for depth in (1, 5)]
-    return recall[0], recall[1], float(np.median(ranks)), ranks.float().mean().item()
+    recall = [100 * (ranks <= depth).double().mean().item() for depth in (1, 5)]
+    return recall[0], recall[1], float(np.median(ranks)), ranks.double().mean().item()
 
 
 def _summary_in_the_core(ranks: Ranks) -> Summary:
     found = retrieval_metrics(ranks)
-    return found["R@1"], found["R@5"], statistics.median(ranks.tolist()), found["mean_rank"]
+    return found["R@1"], found["R@5"], float(statistics.median(ranks.tolist())), found["mean_rank"]
 
 
 def _summary_in_shares(ranks: Ranks) -> Summary:
@@ -88,7 +88,7 @@ def _summary_in_shares(ranks: Ranks) -> Summary:
 
 
 def _summary_below_the_depth(ranks: Ranks) -> Summary:
-    first, fifth = (100 * (ranks < depth).float().mean().item() for depth in (1, 5))
+    first, fifth = (100 * (ranks < depth).double().mean().item() for depth in (1, 5))
     return first, fifth, *_summary(ranks)[2:]
 
 
@@ -109,7 +109,9 @@ SUMMARY = Exercise(
     mistakes=(
         Mistake(_summary_in_shares, "Recall is given in percent, from 0 to 100."),
         Mistake(_summary_below_the_depth, "Rank 1 is among the first 1: compare with <=, not with <."),
-        Mistake(_summary_with_the_lower_median, "Of an even number of ranks torch takes the lower middle; average both."),
+        Mistake(
+            _summary_with_the_lower_median, "Of an even number of ranks torch takes the lower middle; average both."
+        ),
         Mistake(_summary_turned_round, "Median and mean have changed places: the median comes first."),
     ),
     cases=((torch.tensor([1, 2, 3, 8]),), (torch.tensor([5, 1, 1, 40, 6, 2]),), (torch.tensor([1, 7, 1]),)),
@@ -118,47 +120,47 @@ SUMMARY = Exercise(
 # --- a gain that choosing cannot make up -----------------------------------------------------------------------------
 
 
-def _recall(hits: Hits, queries: Queries) -> Float[Tensor, " M"]:
+def _recall(hits: Hits, queries: Int[Tensor, " n"]) -> Float[Tensor, " M"]:
     return 100 * hits[:, queries].float().mean(dim=1)
 
 
-def _gain(hits: Hits, chosen_on: Queries, judged_on: Queries) -> Float[Tensor, ""]:
+def _gain(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Float[Tensor, ""]:
     best, recall = _recall(hits, chosen_on).argmax(), _recall(hits, judged_on)
     return recall[best] - recall.mean()
 
 
-def _gain_by_counting(hits: Hits, chosen_on: Queries, judged_on: Queries) -> float:
+def _gain_by_counting(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> float:
     table = hits.numpy()
     best = max(range(len(table)), key=lambda row: table[row, chosen_on.numpy()].sum())
     return 100 * float(np.mean(table[best, judged_on.numpy()]) - np.mean(table[:, judged_on.numpy()]))
 
 
-def _gain_chosen_where_judged(hits: Hits, chosen_on: Queries, judged_on: Queries) -> Float[Tensor, ""]:
+def _gain_chosen_where_judged(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Float[Tensor, ""]:
     return _gain(hits, judged_on, judged_on)
 
 
-def _gain_judged_where_chosen(hits: Hits, chosen_on: Queries, judged_on: Queries) -> Float[Tensor, ""]:
+def _gain_judged_where_chosen(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Float[Tensor, ""]:
     return _gain(hits, chosen_on, chosen_on)
 
 
-def _gain_chosen_on_all(hits: Hits, chosen_on: Queries, judged_on: Queries) -> Float[Tensor, ""]:
+def _gain_chosen_on_all(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Float[Tensor, ""]:
     return _gain(hits, torch.arange(hits.shape[1]), judged_on)
 
 
-def _gain_over_nothing(hits: Hits, chosen_on: Queries, judged_on: Queries) -> Float[Tensor, ""]:
+def _gain_over_nothing(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Float[Tensor, ""]:
     return _recall(hits, judged_on)[_recall(hits, chosen_on).argmax()]
 
 
-def _gain_in_shares(hits: Hits, chosen_on: Queries, judged_on: Queries) -> Float[Tensor, ""]:
+def _gain_in_shares(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Float[Tensor, ""]:
     return _gain(hits, chosen_on, judged_on) / 100
 
 
 _HITS = torch.tensor(
     [
-        [1, 1, 1, 0, 0, 1, 0, 0],
-        [1, 0, 0, 0, 1, 1, 1, 1],
-        [0, 1, 1, 0, 1, 1, 1, 0],
-        [1, 0, 0, 1, 0, 0, 1, 0],
+        [0, 1, 1, 1, 1, 0, 0, 1, 0, 0],
+        [1, 0, 1, 0, 1, 1, 0, 0, 0, 1],
+        [0, 1, 1, 0, 1, 1, 0, 0, 1, 1],
+        [0, 1, 0, 0, 0, 1, 0, 1, 1, 1],
     ]
 ).bool()
 
@@ -169,12 +171,14 @@ GAIN = Exercise(
     mistakes=(
         Mistake(_gain_chosen_where_judged, "This is the leak: you choose on the very queries that you judge on."),
         Mistake(_gain_judged_where_chosen, "You report on the queries you chose on; report on `judged_on`."),
-        Mistake(_gain_chosen_on_all, "Choosing on all queries looks at those of `judged_on` too; use `chosen_on` only."),
+        Mistake(
+            _gain_chosen_on_all, "Choosing on all queries looks at those of `judged_on` too; use `chosen_on` only."
+        ),
         Mistake(_gain_over_nothing, "This is the R@1 of the chosen model; subtract the mean of all models."),
         Mistake(_gain_in_shares, "The gain is in percentage points: multiply by 100."),
     ),
     cases=(
-        (_HITS, torch.arange(4), torch.arange(4, 8)),
-        (_HITS, torch.tensor([0, 2, 4]), torch.tensor([1, 3, 5, 6, 7])),
+        (_HITS, torch.arange(5), torch.arange(5, 10)),
+        (_HITS, torch.tensor([0, 2, 4, 6]), torch.tensor([1, 3, 5, 7, 8, 9])),
     ),
 )

@@ -55,38 +55,38 @@ MEAN = Exercise(
 
 # --- one pair compared word by frame ---------------------------------------------------------------------------------
 
-Cosine, Weight = Float[Tensor, "W F"], Float[Tensor, " n"]
+Cosine, WordWeight, FrameWeight = Float[Tensor, "W F"], Float[Tensor, " W"], Float[Tensor, " F"]
 
 
-def _pair(cosine: Cosine, word_weight: Weight, frame_weight: Weight) -> Float[Tensor, ""]:
+def _pair(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
     of_words = (word_weight * cosine.amax(dim=1)).sum()
     of_frames = (frame_weight * cosine.amax(dim=0)).sum()
     return (of_words + of_frames) / 2
 
 
-def _pair_in_loops(cosine: Cosine, word_weight: Weight, frame_weight: Weight) -> float:
+def _pair_in_loops(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> float:
     of_words = sum(float(weight) * max(row) for weight, row in zip(word_weight, cosine.tolist(), strict=True))
     of_frames = sum(float(weight) * max(row) for weight, row in zip(frame_weight, cosine.T.tolist(), strict=True))
     return 0.5 * of_words + 0.5 * of_frames
 
 
-def _pair_of_words_only(cosine: Cosine, word_weight: Weight, frame_weight: Weight) -> Float[Tensor, ""]:
+def _pair_of_words_only(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
     return word_weight @ cosine.amax(dim=1)
 
 
-def _pair_not_halved(cosine: Cosine, word_weight: Weight, frame_weight: Weight) -> Float[Tensor, ""]:
+def _pair_not_halved(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
     return 2 * _pair(cosine, word_weight, frame_weight)
 
 
-def _pair_along_the_other_axis(cosine: Cosine, word_weight: Weight, frame_weight: Weight) -> Float[Tensor, ""]:
+def _pair_along_the_other_axis(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
     return _pair(cosine.T, word_weight, frame_weight)
 
 
-def _pair_without_weights(cosine: Cosine, word_weight: Weight, frame_weight: Weight) -> Float[Tensor, ""]:
+def _pair_without_weights(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
     return (cosine.amax(dim=1).mean() + cosine.amax(dim=0).mean()) / 2
 
 
-def _pair_without_maxima(cosine: Cosine, word_weight: Weight, frame_weight: Weight) -> Float[Tensor, ""]:
+def _pair_without_maxima(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
     return word_weight @ cosine @ frame_weight
 
 

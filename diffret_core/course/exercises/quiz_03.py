@@ -12,7 +12,9 @@ QUIZ = (
                 "A mean keeps no places: other frames with the same sum give the same vector.",
                 right=True,
             ),
-            Choice("How many frames it had", "True of a mean, but no sentence asks for that, and nothing is lost by it."),
+            Choice(
+                "How many frames it had", "True of a mean, but no sentence asks for that, and nothing is lost by it."
+            ),
         ),
     ),
     Question(
@@ -33,7 +35,9 @@ QUIZ = (
     Question(
         "Two rankers: A has ranks 1, 1, 1, 97 and B has 2, 2, 2, 2. Which number prefers B?",
         (
-            Choice("Mean rank", "A: 25, B: 2. One query far off moves a mean; R@1 and median do not see it.", right=True),
+            Choice(
+                "Mean rank", "A: 25, B: 2. One query far off moves a mean; R@1 and median do not see it.", right=True
+            ),
             Choice("Median rank", "A: 1, B: 2. The median prefers A."),
             Choice("R@1", "A: 75 %, B: 0 %. Nothing prefers A more."),
         ),
@@ -56,9 +60,13 @@ QUIZ = (
     Question(
         "Fifty checkpoints are measured on the test split, and the best is reported with its interval. What is wrong?",
         (
-            Choice("Nothing, the interval covers it", "The interval is that of one look; it does not know of the others."),
+            Choice(
+                "Nothing, the interval covers it", "The interval is that of one look; it does not know of the others."
+            ),
             Choice("Fifty are too few", "More looks make it worse: the best of more lucky draws is luckier."),
-            Choice("R@1 should be the median rank", "Any number grows by choosing, if the same queries choose and judge."),
+            Choice(
+                "R@1 should be the median rank", "Any number grows by choosing, if the same queries choose and judge."
+            ),
             Choice(
                 "The test split has chosen, so it cannot judge",
                 "Choose on validation, then look at the test split once.",
