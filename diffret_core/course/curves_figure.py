@@ -9,7 +9,7 @@ from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_lay
 from diffret_core.course.style import FAINT, INK, QUIET
 
 _HEIGHT = 360
-_APART = 0.055
+_APART = 0.08
 """Names closer than this part of the height are moved apart."""
 
 

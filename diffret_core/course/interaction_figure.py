@@ -9,8 +9,8 @@ from diffret_core.course.compared_pair import ComparedPair
 from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout, slider
 from diffret_core.course.style import INK, PAPER, QUIET, SIMILARITY
 
-HEIGHT = 660
-_MAP, _PICTURES, _WEIGHTS = (0.24, 0.89), 0.945, (0.0, 0.13)  # parts of the height, from the bottom
+HEIGHT = 680
+_MAP, _PICTURES, _WEIGHTS = (0.17, 0.89), 0.945, (0.0, 0.13)  # parts of the height, from the bottom
 _WIDTHS = (0.0, 0.80), (0.83, 1.0)
 NEGATIVE = "#e69f00"
 
@@ -26,8 +26,8 @@ def interaction_figure(pairs: Sequence[ComparedPair]) -> go.Figure:
     layouts = [_pair_layout(pair, num_words, num_frames) for pair in pairs]
     figure = go.Figure(_marks(pairs[0], strongest), base_layout("", height=HEIGHT).update(layouts[0]))
     figure.update_layout(
-        margin={"l": 104, "t": 76, "b": 70},
-        sliders=[slider([pair.name for pair in pairs], "") | {"y": -0.06}],
+        margin={"l": 104, "t": 76, "b": 120},
+        sliders=[slider([pair.name for pair in pairs], "") | {"y": -0.18}],
         bargap=0.35,
     )
     figure.frames = [
@@ -55,16 +55,12 @@ def _marks(pair: ComparedPair, strongest: float) -> list[Any]:
         hovertemplate="“%{customdata}” and frame %{x}: cosine %{z:.2f}<extra></extra>",
     )
     best_frame = {"symbol": "circle", "size": 9, "color": INK, "line": {"color": PAPER, "width": 1.5}}
-    best_word = {"symbol": "square-open", "size": 18, "color": INK, "line": {"width": 1.5}}
+    best_word = {"symbol": "square-open", "size": 14, "color": INK, "line": {"width": 1.5}}
     bars = {"marker": {"color": SIMILARITY}, "showlegend": False}
     return [
         squares,
-        go.Scatter(
-            x=pair.cosine.argmax(dim=1).tolist(), y=rows, mode="markers", marker=best_frame, hoverinfo="skip"
-        ),
-        go.Scatter(
-            x=columns, y=pair.cosine.argmax(dim=0).tolist(), mode="markers", marker=best_word, hoverinfo="skip"
-        ),
+        go.Scatter(x=pair.cosine.argmax(dim=1).tolist(), y=rows, mode="markers", marker=best_frame, hoverinfo="skip"),
+        go.Scatter(x=columns, y=pair.cosine.argmax(dim=0).tolist(), mode="markers", marker=best_word, hoverinfo="skip"),
         go.Bar(
             x=_numbers(pair.word_weight),
             y=rows,
@@ -96,7 +92,7 @@ def _pair_layout(pair: ComparedPair, num_words: int, num_frames: int) -> dict:
     frames = AXIS | {"domain": list(_WIDTHS[0]), "range": [-0.5, num_frames - 0.5], "dtick": 1, "anchor": "y2"}
     return {
         "title": {"text": title, "x": 0.02, "font": {"size": 14, "color": INK}},
-        "xaxis": frames | {"title": axis_title("frame; its bar: its weight")},
+        "xaxis": frames | {"title": axis_title("frame, and its weight above it")},
         "yaxis": words,
         "xaxis2": weight | {"domain": list(_WIDTHS[1]), "title": axis_title("weight of the word"), "anchor": "y"},
         "yaxis2": weight | {"domain": list(_WEIGHTS), "anchor": "x"},
@@ -122,7 +118,15 @@ def _picture(data: str, place: int) -> dict:
 
 def _key() -> dict:
     words = "● best frame<br>of a word<br><br>□ best word<br>of a frame"
-    return {"text": words, "x": 1.0, "y": 1.0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top"} | {
+    return {
+        "text": words,
+        "x": 1.0,
+        "y": 1.0,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "right",
+        "yanchor": "top",
+    } | {
         "showarrow": False,
         "align": "left",
         "font": {"size": 12, "color": INK},

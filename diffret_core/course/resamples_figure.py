@@ -20,7 +20,7 @@ def resamples_figure(resampled: Mapping[int, Float[np.ndarray, " R"]], measured:
         resampled: R@1 of each resample, in percent, by number of queries.
         measured: R@1 of the queries themselves.
     """
-    edges = np.linspace(0, 100, 101)
+    edges = np.arange(-1, 102, 2)  # two points wide, around even numbers: fifty queries give only those
     names = [f"{number:,} queries" for number in resampled]
     frames = [
         go.Frame(
@@ -36,7 +36,8 @@ def resamples_figure(resampled: Mapping[int, Float[np.ndarray, " R"]], measured:
         margin={"b": 100},
         bargap=0.05,
         xaxis=AXIS | {"range": [0, 100], "title": axis_title("R@1 in percent"), "ticks": "outside"},
-        yaxis=AXIS | {"range": [-0.12 * max(shares), 1.05 * max(shares)], "showticklabels": False}
+        yaxis=AXIS
+        | {"range": [-0.12 * max(shares), 1.05 * max(shares)], "showticklabels": False}
         | {"title": axis_title("share of resamples")},
         sliders=[slider(names, "") | {"y": -0.42}],
     )
@@ -61,7 +62,7 @@ def _shares(values: Float[np.ndarray, " R"], edges: Sequence[float]) -> np.ndarr
 def _bars(values: Float[np.ndarray, " R"], edges: Float[np.ndarray, " E"]) -> go.Bar:
     shares = _shares(values, edges).round(4)
     return go.Bar(
-        x=(edges[:-1] + 0.5).tolist(),
+        x=(edges[:-1] + 1).tolist(),
         y=shares.tolist(),
         marker={"color": FAINT},
         hovertemplate="%{x}: %{y:.1%}<extra></extra>",
@@ -71,11 +72,15 @@ def _bars(values: Float[np.ndarray, " R"], edges: Float[np.ndarray, " E"]) -> go
 def _interval(values: Float[np.ndarray, " R"], measured: float) -> list[go.Scatter]:
     """The interval as a line below the bars, what was measured as a point on it."""
     low, high = interval(values)
-    height = [-0.0, -0.0]
+    height = [0, 0]
     line = {"color": SIMILARITY, "width": 5}
     return [
         go.Scatter(x=[low, high], y=height, mode="lines", line=line, hoverinfo="skip"),
         go.Scatter(
-            x=[measured], y=[0], mode="markers", marker={"size": 11, "color": INK, "symbol": "diamond"}, hoverinfo="skip"
+            x=[measured],
+            y=[0],
+            mode="markers",
+            marker={"size": 11, "color": INK, "symbol": "diamond"},
+            hoverinfo="skip",
         ),
     ]
