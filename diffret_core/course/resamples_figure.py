@@ -1,6 +1,6 @@
 """What R@1 might have been with other queries: resampled values as a histogram, for few and for many queries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
@@ -31,14 +31,11 @@ def resamples_figure(resampled: Mapping[int, Float[np.ndarray, " R"]], measured:
         for name, (number, values) in zip(names, resampled.items(), strict=True)
     ]
     figure = go.Figure(frames[0].data, base_layout(frames[0].layout.title.text, height=_HEIGHT), frames)
-    shares = [_shares(values, edges).max() for values in resampled.values()]
     figure.update_layout(
         margin={"b": 100},
         bargap=0.05,
         xaxis=AXIS | {"range": [0, 100], "title": axis_title("R@1 in percent"), "ticks": "outside"},
-        yaxis=AXIS
-        | {"range": [-0.12 * max(shares), 1.05 * max(shares)], "showticklabels": False}
-        | {"title": axis_title("share of resamples")},
+        yaxis=AXIS | {"range": [-0.1, 1.05], "showticklabels": False, "title": axis_title("how often")},
         sliders=[slider(names, "") | {"y": -0.42}],
     )
     return figure
@@ -55,27 +52,27 @@ def _told(number: int, values: Float[np.ndarray, " R"], measured: float) -> str:
     return f"<b>{number:,} queries: R@1 {measured:.1f} %, 95 % interval {low:.1f} to {high:.1f}</b>"
 
 
-def _shares(values: Float[np.ndarray, " R"], edges: Sequence[float]) -> np.ndarray:
-    return np.histogram(values, edges)[0] / len(values)
+def _heights(values: Float[np.ndarray, " R"], edges: Float[np.ndarray, " E"]) -> np.ndarray:
+    """How often values fall between two edges, 1 for the most frequent."""
+    counts = np.histogram(values, edges)[0]
+    return counts / counts.max()
 
 
 def _bars(values: Float[np.ndarray, " R"], edges: Float[np.ndarray, " E"]) -> go.Bar:
-    shares = _shares(values, edges).round(4)
     return go.Bar(
         x=(edges[:-1] + 1).tolist(),
-        y=shares.tolist(),
+        y=_heights(values, edges).round(3).tolist(),
         marker={"color": FAINT},
-        hovertemplate="%{x}: %{y:.1%}<extra></extra>",
+        hoverinfo="skip",
     )
 
 
 def _interval(values: Float[np.ndarray, " R"], measured: float) -> list[go.Scatter]:
     """The interval as a line below the bars, what was measured as a point on it."""
     low, high = interval(values)
-    height = [0, 0]
     line = {"color": SIMILARITY, "width": 5}
     return [
-        go.Scatter(x=[low, high], y=height, mode="lines", line=line, hoverinfo="skip"),
+        go.Scatter(x=[low, high], y=[0, 0], mode="lines", line=line, hoverinfo="skip"),
         go.Scatter(
             x=[measured],
             y=[0],

@@ -10,9 +10,13 @@ from torch import Tensor
 from diffret_core.course.exercise import Exercise, Mistake
 from diffret_core.metrics import retrieval_metrics
 
-Scores, Targets, Ranks = Float[Tensor, "Q V"], Int[Tensor, " Q"], Int[Tensor, " Q"]
+Scores = Float[Tensor, "Q V"]
+Targets = Int[Tensor, " Q"]
+Ranks = Int[Tensor, " Q"]
 Summary = tuple[float, float, float, float]
-Hits, Chosen, Judged = Bool[Tensor, "M Q"], Int[Tensor, " C"], Int[Tensor, " J"]
+Hits = Bool[Tensor, "M Q"]
+Chosen = Int[Tensor, " C"]
+Judged = Int[Tensor, " J"]
 
 # --- ranks -----------------------------------------------------------------------------------------------------------
 

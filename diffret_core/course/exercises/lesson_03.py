@@ -7,7 +7,11 @@ from torch import Tensor
 from diffret_core.course.exercise import Exercise, Mistake
 from diffret_core.course.exercises.judging_03 import GAIN, RANKS, SUMMARY
 
-Features, Mask = Float[Tensor, "B L D"], Bool[Tensor, "B L"]
+Features = Float[Tensor, "B L D"]
+Mask = Bool[Tensor, "B L"]
+Cosine = Float[Tensor, "W F"]
+WordWeight = Float[Tensor, " W"]
+FrameWeight = Float[Tensor, " F"]
 
 # --- a mean that leaves padding out ----------------------------------------------------------------------------------
 
@@ -54,8 +58,6 @@ MEAN = Exercise(
 )
 
 # --- one pair compared word by frame ---------------------------------------------------------------------------------
-
-Cosine, WordWeight, FrameWeight = Float[Tensor, "W F"], Float[Tensor, " W"], Float[Tensor, " F"]
 
 
 def _pair(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
