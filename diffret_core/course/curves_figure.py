@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout
 from diffret_core.course.style import FAINT, INK, QUIET
 
+Number = float | int
 _HEIGHT = 360
 _APART = 0.08
 """Names closer than this part of the height are moved apart."""
@@ -22,13 +23,13 @@ class Curve(NamedTuple):
         dash: Its dash, as plotly calls it.
     """
 
-    heights: Sequence[float]
+    heights: Sequence[Number]
     colour: str
     dash: str = "solid"
 
 
 def curves_figure(
-    places: Sequence[float], curves: Mapping[str, Curve], *, title: str, across: str, up: str
+    places: Sequence[Number], curves: Mapping[str, Curve], *, title: str, across: str, up: str
 ) -> go.Figure:
     """Draw curves over places that are many times as far apart as small ones: the axis is logarithmic.
 

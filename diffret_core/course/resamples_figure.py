@@ -9,18 +9,19 @@ from jaxtyping import Float
 from diffret_core.course.layout import AXIS, axis_title, base_layout, slider
 from diffret_core.course.style import FAINT, INK, SIMILARITY
 
+Number = float | int
 _HEIGHT = 340
 _TAILS = (2.5, 97.5)
 
 
-def resamples_figure(resampled: Mapping[int, Float[np.ndarray, " R"]], measured: Mapping[int, float]) -> go.Figure:
+def resamples_figure(resampled: Mapping[int, Float[np.ndarray, " R"]], measured: Mapping[int, Number]) -> go.Figure:
     """Draw the spread of resampled R@1 under a slider over the number of queries.
 
     Args:
         resampled: R@1 of each resample, in percent, by number of queries.
         measured: R@1 of the queries themselves.
     """
-    edges = np.arange(-1, 102, 2)  # two points wide, around even numbers: fifty queries give only those
+    edges = np.arange(-1.0, 102, 2)  # two points wide, around even numbers: fifty queries give only those
     names = [f"{number:,} queries" for number in resampled]
     frames = [
         go.Frame(
@@ -47,7 +48,7 @@ def interval(values: Float[np.ndarray, " R"]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _told(number: int, values: Float[np.ndarray, " R"], measured: float) -> str:
+def _told(number: int, values: Float[np.ndarray, " R"], measured: Number) -> str:
     low, high = interval(values)
     return f"<b>{number:,} queries: R@1 {measured:.1f} %, 95 % interval {low:.1f} to {high:.1f}</b>"
 
@@ -67,7 +68,7 @@ def _bars(values: Float[np.ndarray, " R"], edges: Float[np.ndarray, " E"]) -> go
     )
 
 
-def _interval(values: Float[np.ndarray, " R"], measured: float) -> list[go.Scatter]:
+def _interval(values: Float[np.ndarray, " R"], measured: Number) -> list[go.Scatter]:
     """The interval as a line below the bars, what was measured as a point on it."""
     low, high = interval(values)
     line = {"color": SIMILARITY, "width": 5}
