@@ -464,7 +464,7 @@ for name, score in matrices.items():
 from diffret_core.course.curves_figure import Curve, curves_figure
 from diffret_core.course.style import INK, SIMILARITY
 
-depths = [1, 2, 3, 5, 10, 20, 50, 100]
+depths = [1, 2, 3, 5, 10, 20, 32, 100]
 
 
 def recalls(ranks):
@@ -482,7 +482,9 @@ show.figure(curves_figure(depths, lines, title="Text-to-video, 1,000 samples", a
 # **What to see.** At K = 1 the curves are furthest from the top, and at K = 32 nearly everything has been found. That
 # is where notebook 05 starts: take the best 32, and put *them* in a better order.
 #
-# Two limits of this comparison. These are our samples, not a benchmark. And the encoders were trained last with token
+# In the table, compare the two halves with the whole. A point more or less may be chance, as the next section shows.
+#
+# Two limits of all this. These are our samples, not a benchmark. And the encoders were trained last with token
 # interaction, so the mean was not what they were made for.
 #
 # ## How sure is that?
@@ -590,8 +592,8 @@ print(f"the mean of all 100 models   R@1 {recall.mean():.1f}")
 print(f"the best of them             R@1 {recall.max():.1f}, 95 % {low:.1f} to {high:.1f}")
 
 # %% [markdown]
-# The best of 100 equal models looks better than the rest, and gets a respectable interval. The gain is luck. **An
-# interval does not know how often you looked.**
+# (Their mean is not our model's R@1: luck gives a share of every near miss.) The best of 100 equal models looks better
+# than the rest, and gets a respectable interval. The gain is luck. **An interval does not know how often you looked.**
 #
 # ### Exercise 5: the test that exposes it
 #
