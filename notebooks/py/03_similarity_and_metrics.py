@@ -50,9 +50,8 @@ with torch.no_grad():
 print("words     ", tuple(texts.words.shape), "  [T, W, D]")
 print("sentence  ", tuple(texts.sentence.shape), "     [T, D]")
 print("frames    ", tuple(videos.frames.shape), "  [V, F, D]")
-print(
-    "real words in text 0:", int(texts.word_mask[0].sum()), "  real frames in video 0:", int(videos.frame_mask[0].sum())
-)
+print("real words in text 0:", int(texts.word_mask[0].sum()))
+print("real frames in video 0:", int(videos.frame_mask[0].sum()))
 
 # %% [markdown]
 # ## The simplest answer: a mean
@@ -61,7 +60,7 @@ print(
 # if they have nothing in common.
 #
 # $$
-# \cos(a, b) = \frac{\langle a, b\rangle}{\lVert a\rVert\,\lVert b\rVert}
+# \cos(a, b) = \frac{\langle a, b \rangle}{\Vert a \Vert \, \Vert b \Vert}
 # $$
 #
 # The smallest example has D = 2. The first direction means *red*, the second *star*.
@@ -143,9 +142,8 @@ for name, video in (("A", video_a), ("B", video_b)):
     cosine = normalize(asked, dim=-1) @ normalize(video, dim=-1).T  # [W, F]
     of_words, of_frames = cosine.amax(dim=1), cosine.amax(dim=0)
     print(name, "cosines", [[round(one, 2) for one in row] for row in cosine.tolist()])
-    print(
-        "  best frame of each word", of_words.numpy().round(2), "  best word of each frame", of_frames.numpy().round(2)
-    )
+    print("  best frame of each word", of_words.numpy().round(2))
+    print("  best word of each frame", of_frames.numpy().round(2))
 
 # %% [markdown]
 # In video A every word finds a frame that says exactly that: 1. In video B nothing fits better than 0.71. The two are
@@ -155,7 +153,7 @@ for name, video in (("A", video_a), ("B", video_b)):
 # 1, and two small networks learn them:
 #
 # $$
-# s = \tfrac12\Big[\sum_t w_t \max_v c_{tv} + \sum_v w_v \max_t c_{tv}\Big]
+# s = \frac{1}{2} \left[ \sum_t w_t \max_v c_{tv} + \sum_v w_v \max_t c_{tv} \right]
 # $$
 #
 # Here t runs over the words, v over the frames, and $c_{tv}$ is their cosine.
@@ -245,8 +243,8 @@ for t in (644, 4, 120, 300):
         compared.append(compare_pair(samples, texts, t, v, name=name, words=["start", *pieces, "end"]))
 show.figure(
     interaction_figure(compared),
-    "Rows are words, columns frames. Blue: alike, orange: opposed. A dot marks the best frame of a word, a square the "
-    "best word of a frame. Bars are weights: right of a row that of the word, below a column that of the frame.",
+    "Rows are words, columns frames. Blue: alike, orange: opposed. A dot marks the best frame of a word, a "
+    "square the best word of a frame. Bars are weights: of a word beside its row, of a frame below its column.",
 )
 
 # %% [markdown]
@@ -258,11 +256,10 @@ show.figure(
 # %%
 end = texts.word_mask.sum(dim=1) - 1
 on_end = word_weight[torch.arange(len(end)), end]
+heaviest = frame_weight.amax(dim=1)
 even = (1 / texts.word_mask.sum(dim=1)).mean(), (1 / videos.frame_mask.sum(dim=1)).mean()
 print(f"weight of the end token       {on_end.mean():.2f}   if all words counted alike  {even[0]:.2f}")
-print(
-    f"weight of the heaviest frame  {frame_weight.amax(dim=1).mean():.2f}   if all frames counted alike {even[1]:.2f}"
-)
+print(f"weight of the heaviest frame  {heaviest.mean():.2f}   if all frames counted alike {even[1]:.2f}")
 
 # %% [markdown]
 # The end token has read the whole sentence (notebook 02), so weight is well placed there. The closer its share is to 1,
@@ -278,13 +275,15 @@ print(
 # %% tags=["nbval-check-output"]
 def both_halves(t):
     own, padding = texts.word_mask[t], ~videos.frame_mask
-    cosine = torch.einsum("wd,vfd->wvf", unit_words[t][own], unit_frames).masked_fill(padding, -torch.inf)
+    cosine = torch.einsum("wd,vfd->wvf", unit_words[t][own], unit_frames)
+    cosine = cosine.masked_fill(padding, -torch.inf)
     of_words = (word_weight[t][own][:, None] * cosine.amax(dim=2)).sum(dim=0)  # [V]
     best_word = cosine.amax(dim=0).masked_fill(padding, 0)  # [V, F]
     return of_words, (frame_weight * best_word).sum(dim=1)
 
 
-of_words, of_frames = (torch.stack(half) for half in zip(*map(both_halves, range(len(captions))), strict=True))
+halves = [both_halves(t) for t in range(len(captions))]
+of_words, of_frames = (torch.stack(half) for half in zip(*halves, strict=True))
 by_interaction = (of_words + of_frames) / 2
 assert torch.allclose(by_interaction, similarity, atol=1e-5)
 print("by_interaction", tuple(by_interaction.shape), "  the same as diffret_core, to 5 decimals")
@@ -300,7 +299,14 @@ print("by_interaction", tuple(by_interaction.shape), "  the same as diffret_core
 # best. Four texts, four videos, worked by hand. Text i means video i.
 
 # %% tags=["nbval-check-output"]
-small = torch.tensor([[0.8, 0.1, 0.3, 0.4], [0.6, 0.5, 0.7, 0.2], [0.1, 0.2, 0.3, 0.3], [0.9, 0.4, 0.6, 0.5]])
+small = torch.tensor(
+    [
+        [0.8, 0.1, 0.3, 0.4],
+        [0.6, 0.5, 0.7, 0.2],
+        [0.1, 0.2, 0.3, 0.3],
+        [0.9, 0.4, 0.6, 0.5],
+    ]
+)
 for i, row in enumerate(small.numpy()):
     better, equal = int((row > row[i]).sum()), int((row == row[i]).sum()) - 1  # it is equal to itself
     print(f"text {i}: {row}   own {row[i]:.1f}   better: {better}   equal: {equal}")
@@ -317,8 +323,8 @@ from diffret_core.metrics import target_ranks
 same_score = torch.zeros(1000, 1000)
 ranks = target_ranks(same_score, torch.arange(1000), ties="optimistic")
 predict.number(
-    "A broken model gives every one of 1,000 videos the score 0. A script takes as rank: 1 + the number of videos with "
-    "a higher score. What R@1, in percent, does it report?",
+    "A broken model gives every one of 1,000 videos the score 0. A script takes as rank: 1 + the number of "
+    "videos with a higher score. What R@1, in percent, does it report?",
     truth=100 * float((ranks == 1).float().mean()),
     low=0,
     high=100,
@@ -452,7 +458,8 @@ print("ranks", ranks.tolist(), "", mine, " as in the package")
 target = torch.arange(len(captions))  # text i was written for video i
 ranks_of = {}
 print(f"{'':38}   R@1   R@5  R@10  median  mean rank")
-matrices = {"mean": by_mean, "words' half": of_words, "frames' half": of_frames, "token interaction": by_interaction}
+matrices = {"mean": by_mean, "words' half": of_words, "frames' half": of_frames}
+matrices["token interaction"] = by_interaction
 for name, score in matrices.items():
     for direction, rows in {"text-to-video": score, "video-to-text": score.T}.items():
         ranks_of[name, direction] = rank_targets(rows, target)
@@ -475,8 +482,8 @@ lines = {
     "token interaction": Curve(recalls(ranks_of["token interaction", "text-to-video"]), SIMILARITY),
     "mean": Curve(recalls(ranks_of["mean", "text-to-video"]), INK, "dash"),
 }
-words = "Both curves rise with K. Where they lie apart, the videos that are meant are found earlier by the upper one."
-show.figure(curves_figure(depths, lines, title="Text-to-video, 1,000 samples", across="K", up="R@K in percent"), words)
+drawn = curves_figure(depths, lines, title="Text-to-video, 1,000 samples", across="K", up="R@K in percent")
+show.figure(drawn, "R@K of both similarities over K. The upper curve finds the videos that are meant earlier.")
 
 # %% [markdown]
 # **What to see.** At K = 1 the curves are furthest from the top, and at K = 32 nearly everything has been found. That
@@ -506,7 +513,7 @@ print("drawn", drawn.shape, "  the first five:", resampled[1000][:5].round(1))
 # %%
 from diffret_core.course.resamples_figure import resamples_figure
 
-words = "Grey: R@1 of 2,000 resamples. Blue line: the middle 95 % of them. Diamond: R@1 of the queries themselves."
+words = "Grey: R@1 of 2,000 resamples. Blue: the middle 95 % of them. Diamond: R@1 of the queries themselves."
 show.figure(resamples_figure(resampled, measured), words)
 
 # %% [markdown]
@@ -519,10 +526,12 @@ from diffret_core.metrics import bootstrap_interval
 
 low, high = np.percentile(resampled[1000], [2.5, 97.5])
 package = bootstrap_interval(torch.as_tensor(np.where(hits, 1, 2)), np.random.default_rng(0))
-assert max(abs(low - package[0]), abs(high - package[1])) < 0.7  # other draws, and a percentile of steps of 0.1
+assert max(abs(low - package[0]), abs(high - package[1])) < 0.7  # other draws
 share = hits.mean()
 formula = 100 * 1.96 * (share * (1 - share) / len(hits)) ** 0.5
-print(f"by hand {low:.1f} to {high:.1f}   package {package[0]:.1f} to {package[1]:.1f}   formula ± {formula:.1f}")
+print(f"by hand  {low:.1f} to {high:.1f}")
+print(f"package  {package[0]:.1f} to {package[1]:.1f}")
+print(f"formula  {100 * share - formula:.1f} to {100 * share + formula:.1f}")
 
 # %% [markdown]
 # ## Two models, the same queries
@@ -533,12 +542,13 @@ print(f"by hand {low:.1f} to {high:.1f}   package {package[0]:.1f} to {package[1
 # %%
 from diffret_core.metrics import paired_bootstrap_interval
 
+print("R@1 of token interaction minus R@1 of the mean")
 for direction in ("text-to-video", "video-to-text"):
     one, other = ranks_of["token interaction", direction], ranks_of["mean", direction]
     gain = 100 * float((one == 1).float().mean() - (other == 1).float().mean())
     low, high = paired_bootstrap_interval(one, other, np.random.default_rng(0))
-    verdict = "no difference shown: 0 is inside" if low <= 0 <= high else "a difference: 0 is outside"
-    print(f"{direction}: token interaction - mean = {gain:+.1f} points, 95 % {low:+.1f} to {high:+.1f}   {verdict}")
+    verdict = "0 is inside: no difference shown" if low <= 0 <= high else "0 is outside: a difference"
+    print(f"{direction}: {gain:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}. {verdict}")
 
 # %% [markdown]
 # ## A number needs its gallery
@@ -584,7 +594,7 @@ rival = by_interaction.masked_fill(torch.eye(len(own), dtype=torch.bool), -torch
 lead = own - rival  # positive where the right video is first
 chance = torch.sigmoid(2 * lead / lead.std())  # [T]
 generator = torch.Generator().manual_seed(0)
-looks = torch.rand(100, len(chance), generator=generator) < chance  # [100, T]: who finds which query's video first
+looks = torch.rand(100, len(chance), generator=generator) < chance  # [100, T]: is the right one first?
 recall = 100 * looks.float().mean(dim=1)
 best_ranks = torch.where(looks[recall.argmax()], 1, 2)
 low, high = bootstrap_interval(best_ranks, np.random.default_rng(0))
@@ -658,12 +668,16 @@ print("honest", [f"{gain:+.2f}" for gain in honest])
 # %%
 from diffret_core.course.style import PLACES
 
-lines = {"judged where chosen": Curve(leaky, PLACES[2].colour, "dash"), "judged elsewhere": Curve(honest, INK)}
-words = (
-    "Dashed: the gain on the queries that chose; it grows with the looks. Solid: what the same models gain on others."
+on_same, on_others = Curve(leaky, PLACES[2].colour, "dash"), Curve(honest, INK)
+drawn = curves_figure(
+    numbers_of_looks,
+    {"judged where chosen": on_same, "judged elsewhere": on_others},
+    title="The best of equal models",
+    across="models that were looked at",
+    up="gain in points of R@1",
 )
-across, up = "models that were looked at", "gain in points of R@1"
-show.figure(curves_figure(numbers_of_looks, lines, title="The best of equal models", across=across, up=up), words)
+words = "Dashed: the gain on the queries that chose. It grows with the looks. Solid: the same models, on others."
+show.figure(drawn, words)
 
 # %% tags=["nbval-check-output"]
 assert leaky[-1] > 1, "choosing among 100 and judging on the same queries must look like a gain"
