@@ -97,8 +97,9 @@ def test_interaction_figure_changes_rows_pictures_and_title_with_its_slider():
     assert [list(one.layout.yaxis.ticktext) for one in (first, second)] == [["start", "b", "end"], ["end"]]
     assert [[picture.source for picture in one.layout.images] for one in (first, second)] == [
         ["data:one", "data:two"],
-        ["data:x"],
+        ["data:x", ""],
     ]
+    assert [picture.visible for picture in second.layout.images] == [True, False]
     assert list(second.layout.yaxis.range) == [2.5, -0.5]  # rows keep their height
 
 

@@ -96,14 +96,16 @@ def _pair_layout(pair: ComparedPair, num_words: int, num_frames: int) -> dict:
         "yaxis": words,
         "xaxis2": weight | {"domain": list(_WIDTHS[1]), "title": axis_title("weight of the word"), "anchor": "y"},
         "yaxis2": weight | {"domain": list(_WEIGHTS), "anchor": "x"},
-        "images": [_picture(data, place) for place, data in enumerate(pair.pictures)],
+        "images": [_picture(pair.pictures, place) for place in range(num_frames)],
         "annotations": [_key()],
     }
 
 
-def _picture(data: str, place: int) -> dict:
+def _picture(pictures: Sequence[str], place: int) -> dict:
+    """A frame above its column; a place without one is said to be empty, or the last pair's picture would stay."""
     return {
-        "source": data,
+        "source": pictures[place] if place < len(pictures) else "",
+        "visible": place < len(pictures),
         "xref": "x",
         "yref": "paper",
         "x": place,

@@ -164,7 +164,8 @@ def _asked(question: str, guesses: list[Any], draw: Callable[[list | None], str]
         one.observe(guessed, names="value")
     button.on_click(tell)
     vertical = getattr(guesses[0], "orientation", "") == "vertical"
-    controls = widgets.HBox(guesses) if vertical else widgets.VBox(guesses)
+    room = widgets.Layout(padding="10px 0")  # or the labels above and the numbers below upright sliders are cut
+    controls = widgets.HBox(guesses, layout=room) if vertical else widgets.VBox(guesses)
     return Prediction(
         guesses, button, result, widgets.VBox([widgets.HTML(_heading(question)), controls, button, result])
     )
