@@ -132,7 +132,7 @@ def make_curve(question: str, x: Sequence[Number], truth: Sequence[Number], ends
             readout_format=".2f",
             continuous_update=False,
             description=f"{place:g}",
-            layout=widgets.Layout(height="130px", width="64px"),
+            layout=widgets.Layout(height="180px", width="64px"),  # in less height their numbers are cut
         )
         for place in x
     ]
@@ -164,8 +164,7 @@ def _asked(question: str, guesses: list[Any], draw: Callable[[list | None], str]
         one.observe(guessed, names="value")
     button.on_click(tell)
     vertical = getattr(guesses[0], "orientation", "") == "vertical"
-    room = widgets.Layout(padding="10px 0")  # or the labels above and the numbers below upright sliders are cut
-    controls = widgets.HBox(guesses, layout=room) if vertical else widgets.VBox(guesses)
+    controls = widgets.HBox(guesses) if vertical else widgets.VBox(guesses)
     return Prediction(
         guesses, button, result, widgets.VBox([widgets.HTML(_heading(question)), controls, button, result])
     )
