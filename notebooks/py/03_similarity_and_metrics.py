@@ -491,8 +491,8 @@ show.figure(drawn, "R@K of both similarities over K. The upper curve finds the v
 #
 # In the table, compare the two halves with the whole. A point more or less may be chance, as the next section shows.
 #
-# Two limits of all this. These are our samples, not a benchmark. And the encoders were trained last with token
-# interaction, so the mean was not what they were made for.
+# Two limits of all this. These are our samples, not a benchmark. And this small model learned with a mean first and with
+# token interaction last (notebook 04), so neither is a stranger to it.
 #
 # ## How sure is that?
 #
@@ -551,6 +551,9 @@ for direction in ("text-to-video", "video-to-text"):
     print(f"{direction}: {gain:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}. {verdict}")
 
 # %% [markdown]
+# An interval with 0 inside does not say that both are equal. It says that 1,000 queries cannot tell them apart. That is
+# a result too, and it is reported like any other.
+#
 # ## A number needs its gallery
 #
 # R@1 says nothing without the number of videos that were searched.
