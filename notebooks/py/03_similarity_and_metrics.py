@@ -491,8 +491,8 @@ show.figure(drawn, "R@K of both similarities over K. The upper curve finds the v
 #
 # In the table, compare the two halves with the whole. A point more or less may be chance, as the next section shows.
 #
-# Two limits of all this. These are our samples, not a benchmark. And this small model learned with a mean first and with
-# token interaction last (notebook 04), so neither is a stranger to it.
+# Two limits of all this. These are our samples, not a benchmark. And this small model learned with a mean first and
+# with token interaction last (notebook 04), so neither is a stranger to it.
 #
 # ## How sure is that?
 #
