@@ -320,6 +320,18 @@ def test_normalising_keeps_what_stands_beside_a_widget(ran):
     assert dict(ran.cells[1].outputs[1].data) == {"text/html": "<p>it</p>"}
 
 
+def test_normalising_puts_a_line_together_that_arrived_in_two_parts():
+    said = [("stdout", "not tried yet."), ("stdout", "\n"), ("stderr", "oh"), ("stdout", "more")]
+    outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in said]
+    content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print()", outputs=outputs)])
+    make_notebooks.normalise(content)
+    assert [(one.name, one.text) for one in content.cells[0].outputs] == [
+        ("stdout", "not tried yet.\n"),
+        ("stderr", "oh"),
+        ("stdout", "more"),
+    ]
+
+
 def test_normalising_twice_changes_nothing(ran):
     before = nbformat.writes(ran)
     make_notebooks.normalise(ran)

@@ -123,7 +123,7 @@ def normalise(content: Any) -> None:
             continue
         count += 1
         cell.execution_count = count
-        cell.outputs = [output for output in cell.outputs if not is_empty(output)]
+        cell.outputs = joined([output for output in cell.outputs if not is_empty(output)])
         for output in cell.outputs:
             normalise_output(output, count)
 
@@ -138,6 +138,17 @@ def normalise_output(output: Any, count: int) -> None:
         output.metadata = nbformat.from_dict({"diffret": {"figure_sha256": figure_digest(data[PLOTLY])}})
     if WIDGET in data and len(data) > 1:  # no kernel will know this widget; what stands beside it says as much
         del data[WIDGET]
+
+
+def joined(outputs: list[Any]) -> list[Any]:
+    """Put together what was printed in one go: on a busy machine a line may arrive in two parts."""
+    whole: list[Any] = []
+    for output in outputs:
+        if whole and output.output_type == "stream" and output.get("name") == whole[-1].get("name"):
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def is_empty(output: Any) -> bool:

@@ -132,7 +132,7 @@ def make_curve(question: str, x: Sequence[Number], truth: Sequence[Number], ends
             readout_format=".2f",
             continuous_update=False,
             description=f"{place:g}",
-            layout=widgets.Layout(height="130px", width="64px"),
+            layout=widgets.Layout(height="180px", width="64px"),  # in less height their numbers are cut
         )
         for place in x
     ]
