@@ -43,7 +43,9 @@ QUIZ = (
                 right=True,
             ),
             Choice("Frames and words are the same to CLIP", "They go through different towers, and meet at the end."),
-            Choice("It must not be trained any more", "It is trained in stage 1, faster than the rest of CLIP."),
+            Choice(
+                "It must not be trained any more", "It is trained in stage 1, at a higher rate than CLIP's own weights."
+            ),
         ),
     ),
 )
