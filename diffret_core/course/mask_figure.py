@@ -36,7 +36,7 @@ def mask_figure(mask: Bool[Tensor, "R L"], title: str, names: Sequence[str], *, 
     figure = go.Figure(squares, base_layout(f"<b>{as_plain_text(title)}</b>", height=130 + 11 * num_rows))
     figure.update_layout(
         xaxis=AXIS | {"title": axis_title(f"place of the {places}"), "dtick": 4 if num_places > 16 else 1},
-        yaxis=AXIS | {"autorange": "reversed", "showticklabels": False},
+        yaxis=AXIS | {"autorange": "reversed", "showticklabels": False, "ticks": ""},
     )
     for place, words, share in ((0, "real", mask.float().mean()), (num_places - 1, "padding", (~mask).float().mean())):
         figure.add_annotation(

@@ -10,6 +10,7 @@ from IPython.display import HTML, display
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
+from diffret_core.config import ModelConfig
 from diffret_core.course.denoising import describe_denoising
 from diffret_core.course.denoising_figure import denoising_figure
 from diffret_core.course.environment import on_colab
@@ -98,14 +99,13 @@ def strips(samples: Samples, video_ids: Sequence[str]) -> None:
     _describe(f"{len(rows)} videos, a row each, below their captions. Time runs from left to right.")
 
 
-def own_video(path: str, samples: Samples) -> None:
+def own_video(path: str, config: ModelConfig) -> None:
     """Show what the model would read of a file of the learner's own; without one, or with a bad one, say so.
 
     Args:
         path: Path of a video file; empty if there is none.
-        samples: Gives the model's way of reading.
+        config: Says how the model reads videos.
     """
-    config = samples.model.config
     if not path.strip():
         print("No file yet: put one beside this notebook and write its name into the cell.")
         return

@@ -10,7 +10,9 @@ from torch import Tensor
 from diffret_core.course.style import FAINT, INK, PAPER
 from diffret_core.course.thumbnails import picture_uri
 
-SIDE = 66
+SIDE = 58
+"""Twelve frames, the usual F, fit into one row of a notebook."""
+
 _CELL = "display:inline-block; text-align:center; margin:0 3px 3px 0; vertical-align:top"
 
 

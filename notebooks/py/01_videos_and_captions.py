@@ -95,8 +95,15 @@ predict.number(
     truth=len(seen),
     low=0,
     high=30,
-    because="One a second proposes 20 frames. F = 12 of these are kept, spread from the first to the last.",
 )
+
+# %% [markdown]
+# <details>
+# <summary>Why?</summary>
+#
+# One a second proposes 20 frames. That is more than F, so 12 of them are kept, from the first to the last.
+#
+# </details>
 
 # %% [markdown]
 # ## First rule: a regular step
@@ -244,10 +251,9 @@ show.sampling([3, 6, 12, 13, 16, 20, 30, 45, 60, 120, 240], 25)
 # %%
 from diffret_core.frames import read_frames
 
-print("frames a second", config.frames_per_second, "  F", config.max_frames, "  pixels", config.image_size)
-read = read_frames(
-    path, max_frames=config.max_frames, frames_per_second=config.frames_per_second, image_size=config.image_size
-)
+per_second, most, side = config.frames_per_second, config.max_frames, config.image_size
+print(f"{per_second:g} frames a second, at most F = {most}, of {side} x {side} pixels")
+read = read_frames(path, max_frames=most, frames_per_second=per_second, image_size=side)
 print("frames ", tuple(read.frames.shape), read.frames.dtype, "  [F, colours, height, width]")
 print("seconds", [round(second, 2) for second in read.seconds])
 
@@ -284,9 +290,8 @@ from diffret_core.frames import pad_frames
 video_ids = ["video9644", "video9000", "video9006"]
 batch, times = [], []
 for video in video_ids:
-    one = read_frames(
-        samples.video_path(video), max_frames=12, frames_per_second=config.frames_per_second, image_size=66
-    )
+    file = samples.video_path(video)
+    one = read_frames(file, max_frames=12, frames_per_second=per_second, image_size=64)
     times.append(one.seconds)
     batch.append(normalise_frames(one.frames, config.image_mean, config.image_std))
 print("frames of each", [len(frames) for frames in batch])
@@ -347,7 +352,7 @@ def word_pieces(word, say=False):
 
 
 # %% tags=["nbval-check-output"]
-print(f"{len(learned):,} joinings were learned")
+print(f"{len(learned):,} joinings were learned, {len(tokenizer.encoder):,} entries in the list")
 for word in ("downwards", "rotates"):
     print(word)
     word_pieces(word, say=True)
@@ -361,7 +366,8 @@ number_of = tokenizer.encoder
 
 
 def caption_pieces(caption):
-    return [piece for word in re.findall(r"[a-z]+|[^a-z\s]+", caption.lower()) for piece in word_pieces(word)]
+    words = re.findall(r"[a-z]+|[^a-z\s]+", caption.lower())
+    return [piece for word in words for piece in word_pieces(word)]
 
 
 for caption, _ in pairs:
@@ -430,7 +436,9 @@ word_ids, word_mask = (torch.stack(column) for column in zip(*rows, strict=True)
 ids_in_package, mask_in_package = tokenize(captions, max_words=32)
 assert torch.equal(word_ids, ids_in_package)
 assert torch.equal(word_mask, mask_in_package)
-print("word_ids ", tuple(word_ids.shape), " word_mask", tuple(word_mask.shape), " both as in the package")
+print("word_ids ", tuple(word_ids.shape))
+print("word_mask", tuple(word_mask.shape))
+print("both as in the package")
 
 # %% [markdown]
 # Three captions as the model reads them, with W = 16 to fit the page. The last is too long for that.
@@ -444,8 +452,8 @@ show.tokens([caption_pieces(text) for text in shown], *tokenize(shown, max_words
 # but the end token is not.
 
 # %%
-some = torch.arange(0, 1000, 25)
-show.mask(word_mask[some], "word_mask of 40 captions, W = 32", [captions[i] for i in some.tolist()], places="token")
+every_25th = captions[::25]
+show.mask(word_mask[::25], "word_mask of 40 captions, W = 32", every_25th, places="token")
 
 # %% [markdown]
 # Over half of the places are padding. Whatever comes later, means, maxima or attention, has to ask the mask first.
@@ -515,7 +523,7 @@ training_pairs = check.answer("training_pairs", training_pairs)
 listed = (folder / "MSRVTT_train.csv").read_text().split()[1:]
 few = listed[:500]
 mine = training_pairs(annotation["sentences"], few)
-assert mine == [(caption, video) for caption, video in collection.pairs("train") if video in set(few)]
+assert mine == list(collection.pairs("train")[: len(mine)])
 print(f"{len(few)} videos, {len(mine):,} pairs: as the package reads them")
 print(f"in all {len(listed):,} videos, {len(collection.pairs('train')):,} pairs")
 print("test videos among them:", len(set(listed) & set(collection.video_ids("test"))))
@@ -531,7 +539,7 @@ print("test videos among them:", len(set(listed) & set(collection.video_ids("tes
 
 # %%
 my_video = ""
-show.own_video(my_video, samples)
+show.own_video(my_video, config)
 
 # %% [markdown]
 # ## What you can now say
