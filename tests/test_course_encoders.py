@@ -5,7 +5,7 @@ import torch
 
 from diffret_core.course.grid_figure import contrast, grid_figure
 from diffret_core.course.nearest_figure import OWN, nearest_figure
-from diffret_core.course.shares_figure import shares_figure
+from diffret_core.course.shares_figure import Share, share_right, shares_figure
 
 FRAMES = torch.randint(256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0)).byte()
 CAPTIONS = ["a star spins", "a <b>red</b> ring", "a moon grows", "a heart rests"]
@@ -63,15 +63,17 @@ def test_nearest_figure_takes_captions_as_plain_text():
 # --- shares ----------------------------------------------------------------------------------------------------------
 
 
+def test_share_is_counted_in_percent_within_its_interval():
+    share = share_right(torch.tensor([True, True, False, True]))
+    assert share.percent == 75.0
+    assert 0 <= share.low < 75 < share.high <= 100
+    assert str(Share(75.0, 62.6, 85.4)) == "75 % (63 to 85)"
+
+
 def test_shares_figure_has_a_dot_and_an_interval_for_each_row():
-    figure = shares_figure("Right", ["a", "b"], [60.0, 99.0], [(50.0, 70.0), (97.0, 100.0)])
+    figure = shares_figure("Right", {"a": Share(60.0, 50.0, 70.0), "b": Share(99.0, 97.0, 100.0)})
     *lines, dots = figure.data
     assert [list(line.x) for line in lines] == [[50.0, 70.0], [97.0, 100.0]]
     assert list(dots.x) == [60.0, 99.0]
     assert list(figure.layout.yaxis.ticktext) == ["a", "b"]
     assert {note.text for note in figure.layout.annotations} == {"<b>60</b>", "<b>99</b>", "coin toss"}
-
-
-def test_shares_figure_refuses_rows_that_do_not_fit():
-    with pytest.raises(ValueError, match="2 names, 1 shares, 2 intervals"):
-        shares_figure("Right", ["a", "b"], [60.0], [(50.0, 70.0), (40.0, 80.0)])

@@ -29,6 +29,7 @@ environment.check()
 
 import re
 
+import numpy as np
 import torch
 from torch.nn.functional import normalize
 
@@ -128,7 +129,7 @@ image = torch.randn(3, 64, 64)
 by_hand = cut_patches(image, 16) @ vit.conv1.weight.flatten(1).T
 as_convolution = vit.conv1(image[None])[0].flatten(1).T
 assert torch.allclose(by_hand, as_convolution, atol=1e-5)
-print("patches", tuple(cut_patches(image, 16).shape), "-> tokens", tuple(by_hand.shape), " both ways the same")
+print("patches", tuple(cut_patches(image, 16).shape), "-> tokens", tuple(by_hand.shape), " both ways")
 
 # %% [markdown]
 # ## From tokens to one vector
@@ -142,14 +143,13 @@ x = torch.cat([vit.class_embedding[None], by_hand]) + vit.positional_embedding  
 x = vit.transformer(vit.ln_pre(x)[None])  # every token listens to every other
 vector = vit.ln_post(x[0, 0]) @ vit.proj
 assert torch.allclose(vector, vit(image[None])[0], atol=1e-5)
-print("tokens", tuple(x.shape[1:]), "-> vector", tuple(vector.shape), " as open_clip's own tower gives it")
+print("tokens", tuple(x.shape[1:]), "-> vector", tuple(vector.shape), " as in open_clip")
 
 paper = clip_architecture("ViT-B-32-quickgelu")
-side = paper["vision_cfg"]["image_size"] // paper["vision_cfg"]["patch_size"]
-print(
-    f"the paper: {side} x {side} = {side**2} patches, {side**2 + 1} tokens of {paper['vision_cfg']['width']} numbers,"
-)
-print(f"           {paper['vision_cfg']['layers']} blocks, D = {paper['embed_dim']}")
+tower = paper["vision_cfg"]
+side = tower["image_size"] // tower["patch_size"]
+print(f"the paper: {side} x {side} patches, {side**2 + 1} tokens, {tower['width']} numbers each,")
+print(f"           {tower['layers']} blocks, D = {paper['embed_dim']}")
 
 # %% [markdown]
 # ## Our small tower: regions instead of patches
@@ -159,7 +159,6 @@ print(f"           {paper['vision_cfg']['layers']} blocks, D = {paper['embed_dim
 # more numbers. Move the slider through the tower.
 
 # %%
-from diffret_core.course.grid_figure import grid_figure
 from diffret_core.frames import normalise_frames, read_frames
 
 video = "video9644"
@@ -176,11 +175,7 @@ for name in ("stem", "layer1", "layer2", "layer3", "layer4"):
     x = getattr(visual, name)(x)
     stages[name] = x[0]
 
-show.figure(
-    grid_figure(read.frames[0], stages),
-    "Left, a frame, cut into the regions that exist at this place of the tower (very fine grids are not drawn). Right, "
-    "how far the vector of each region lies from the mean of all: dark stands out most.",
-)
+show.grid(read.frames[0], stages)
 
 # %% [markdown]
 # **What to see.** At first only edges and colours of single pixels stand out. Towards the end a handful of regions is
@@ -192,8 +187,11 @@ show.figure(
 # says how well it fits, and a value, which says what is there. With $d$ numbers in a question:
 #
 # $$
-# \mathrm{vector} = \mathrm{project}\Big(\sum_r w_r\,\mathrm{value}_r\Big), \quad
-# w = \mathrm{softmax}_r\left(\frac{\langle \mathrm{question}, \mathrm{key}_r\rangle}{\sqrt{d}}\right)
+# w_r = \mathrm{softmax}_r\left(\frac{\langle \mathrm{question}, \mathrm{key}_r\rangle}{\sqrt{d}}\right)
+# $$
+#
+# $$
+# \mathrm{vector} = \mathrm{project}\left(\sum_r w_r\,\mathrm{value}_r\right)
 # $$
 
 # %%
@@ -226,7 +224,7 @@ print("frames", tuple(frames.shape), " [F, D]; frame 0 is the vector built by ha
 # Words are tokens already. Each gets its row of a table, plus the vector of its place. Then blocks of attention mix
 # them, with one rule: **nobody hears what comes later**. It is called causal.
 
-# %% tags=["nbval-check-output"]
+# %%
 scores = torch.zeros(3, 3)  # three tokens, each finds all equally interesting
 allowed = torch.ones(3, 3, dtype=torch.bool).tril()
 print(torch.softmax(scores.masked_fill(~allowed, -torch.inf), dim=1).round(decimals=2))
@@ -235,7 +233,7 @@ print(torch.softmax(scores.masked_fill(~allowed, -torch.inf), dim=1).round(decim
 # Row i: how much token i listens to each token. The first hears only itself; the last hears all.
 #
 # $$
-# \mathrm{allowed}[i, j] = (j \le i) \ \text{and token } j \text{ is real}
+# \mathrm{allowed}[i, j] = (j \leq i)\ \mathrm{and\ token}\ j\ \mathrm{is\ real}
 # $$
 #
 # ### Exercise 2: who may listen to whom?
@@ -312,10 +310,16 @@ predict.number(
     truth=num_changed,
     low=0,
     high=7,
-    because="The last word, and the end token after it. All others came too early to hear the difference.",
 )
 
 # %% [markdown]
+# <details>
+# <summary>Why?</summary>
+#
+# Two: the last word, and the end token after it. All others came too early to hear the difference.
+#
+# </details>
+#
 # The end token is the only one that hears the whole sentence. So its vector *is* the **sentence feature**. Its number,
 # 49407, is the largest of all tokens: that is how CLIP finds it.
 #
@@ -364,13 +368,12 @@ sentence_feature = check.answer("sentence_feature", sentence_feature)
 # way, and 0 where they have nothing in common:
 #
 # $$
-# \cos(a, b) = \frac{\langle a, b \rangle}{\lVert a \rVert\,\lVert b \rVert}
+# \cos(a, b) = \frac{\langle a, b \rangle}{|a|\,|b|}
 # $$
 #
 # Move the slider through the frames of the video.
 
 # %%
-from diffret_core.course.nearest_figure import nearest_figure
 from diffret_core.galleries import encode_captions
 from diffret_core.scenes.vocabulary import BACKGROUNDS, COLOURS, SHAPES
 
@@ -381,17 +384,12 @@ cosine = normalize(frames, dim=1) @ normalize(all_texts.sentence, dim=1).T  # [F
 own = samples.video_ids.index(video)
 nearest = [captions[i] for i in cosine.topk(6).indices.flatten().tolist()]
 print("cosine", tuple(cosine.shape), f" [F, T], from {cosine.min():.2f} to {cosine.max():.2f}")
-for kind, words_of_kind in (("colours", COLOURS), ("shapes", SHAPES)):
-    named = [word for caption in nearest for word in caption.split() if word in words_of_kind]
-    in_video = set(captions[own].split()) & set(words_of_kind)
-    share, chance = sum(word in in_video for word in named) / len(named), len(in_video) / len(words_of_kind)
-    print(f"{kind} named by the 6 nearest captions of all frames: {share:.0%} right, by chance {chance:.0%}")
-
-show.figure(
-    nearest_figure(read.frames, read.seconds, captions, cosine, own=own),
-    f"Left, a frame of the video “{captions[own]}”. Right, the captions nearest to this frame alone, of "
-    f"{len(captions):,}, best on top, each with its cosine. Green with a star: the caption written for this video.",
-)
+for kind, known in (("colours", COLOURS), ("shapes", SHAPES)):
+    named = [word for caption in nearest for word in caption.split() if word in known]
+    right = [word in captions[own].split() for word in named]
+    chance = sum(word in captions[own].split() for word in known) / len(known)
+    print(f"{kind} in the 6 nearest: {np.mean(right):.0%} right, by chance {chance:.0%}")
+show.nearest(read, captions, cosine, own=own)
 
 # %% [markdown]
 # **What to see.** The nearest captions speak of the frame's colours, and often of its shapes. What *happens* in them is
@@ -468,7 +466,7 @@ add_time = check.answer("add_time", add_time)
 from diffret_core.features import normalise_entries
 
 temporal = model.temporal
-# our small model gives all frames the same length first, so that the positions are heard; the paper's does not
+# our small model scales all frames to one length first, the paper's takes them as they are
 scaled = normalise_entries(frames[None]) if config.normalise_frames else frames[None]
 by_hand = add_time(scaled, temporal.positions, temporal.transformer)
 in_package = model.encode_videos(images[None], one_video).frames
@@ -500,7 +498,8 @@ initialise_from_clip(fresh, clip)
 pairs = zip(fresh.transformer.resblocks, clip.transformer.resblocks, strict=False)
 same = [all(map(torch.equal, a.state_dict().values(), b.state_dict().values())) for a, b in pairs]
 print("blocks equal to the text tower's:", same)
-print("positions equal:", torch.equal(fresh.positions, clip.positional_embedding[: len(fresh.positions)]))
+starts = clip.positional_embedding[: len(fresh.positions)]
+print("positions equal:", torch.equal(fresh.positions, starts))
 
 
 def weights_of(block):
@@ -510,7 +509,7 @@ def weights_of(block):
 blocks = zip(temporal.transformer.resblocks, clip.transformer.resblocks, strict=False)
 for number, (of_time, of_text) in enumerate(blocks):
     alike = torch.cosine_similarity(weights_of(of_time), weights_of(of_text), dim=0)
-    print(f"shipped block {number}: cosine of weights for time and for text {alike:.2f} (0 if unrelated, 1 if equal)")
+    print(f"shipped block {number}, for time and for text: cosine of the weights {alike:.2f}")
 
 # %% [markdown]
 # ## First ... then ...
@@ -554,7 +553,7 @@ def reorder(videos, order):
 rng = numpy_generator(0, "shuffled frames")
 features = {
     "each frame alone": alone,
-    "temporal transformer, frames shuffled": temporal(reorder(alone, lambda n: rng.permutation(n)), mask),
+    "temporal transformer, frames shuffled": temporal(reorder(alone, rng.permutation), mask),
     "temporal transformer": temporal(alone, mask),
 }
 
@@ -580,7 +579,8 @@ others = torch.stack([margin["each frame alone"], margin["temporal transformer, 
 best = int((margin["temporal transformer"] - others.amax(dim=0)).argmax())
 for name, s in similarity.items():
     (aa, ab), (ba, bb) = s[2 * best : 2 * best + 2, 2 * best : 2 * best + 2].tolist()
-    print(f"{name:38} right {aa:.3f} + {bb:.3f}, crossed {ab:.3f} + {ba:.3f}: margin {aa + bb - ab - ba:+.3f}")
+    sums = f"right {aa:.3f} + {bb:.3f}, crossed {ab:.3f} + {ba:.3f}"
+    print(f"{name:38} {sums}: margin {margin[name][best]:+.3f}")
 show.strips(samples, [samples.video_ids[place] for place in couples[best]])
 
 # %% [markdown]
@@ -588,32 +588,18 @@ show.strips(samples, [samples.video_ids[place] for place in couples[best]])
 # usual. So, over all couples:
 
 # %%
-from diffret_core.course.shares_figure import shares_figure
-from diffret_core.metrics import bootstrap_interval, paired_bootstrap_interval
-
-
-def interval_of(right):
-    """95 % bootstrap interval, in percent; rank 1 is right, rank 2 is wrong."""
-    return bootstrap_interval(2 - right.long(), generator=numpy_generator(0, "intervals"))
-
+from diffret_core.course.shares_figure import share_right
+from diffret_core.metrics import paired_bootstrap_interval
 
 right = {name: one > 0 for name, one in margin.items()}
-told = {name: float(100 * one.float().mean()) for name, one in right.items()}
-show.figure(
-    shares_figure(
-        f"First or then? Couples told apart, of {len(couples)}",
-        list(told),
-        list(told.values()),
-        [interval_of(one) for one in right.values()],
-    ),
-    f"Share of {len(couples)} couples of the sample collection that are told apart, with 95 % intervals (bootstrap "
-    "over couples). Numbers of the sample collection, one trained model.",
-)
-gain = told["temporal transformer"] - told["each frame alone"]
-ranks = [2 - right[name].long() for name in ("temporal transformer", "each frame alone")]
+told = {name: share_right(one) for name, one in right.items()}
+show.shares(f"First or then? Couples told apart, of {len(couples)}", told)
+
+ranks = [2 - right[name].long() for name in ("temporal transformer", "each frame alone")]  # 1 is right
 low, high = paired_bootstrap_interval(*ranks, generator=numpy_generator(0, "gain"))
+gain = told["temporal transformer"].percent - told["each frame alone"].percent
 print(f"gained by the temporal transformer: {gain:+.0f} points, 95 % interval {low:+.0f} to {high:+.0f}")
-print("clear" if low > 0 else "not clear: the interval holds 0")
+print("a clear gain" if low > 0 else "not clear: the interval holds 0")
 
 # %% [markdown]
 # Single frames need not be at 50 exactly: the two videos of a couple are drawn anew, at other places, so their frames
@@ -621,16 +607,15 @@ print("clear" if low > 0 else "not clear: the interval holds 0")
 # its own video?
 
 # %%
-played = {"forwards": alone, "backwards": reorder(alone, lambda n: torch.arange(n - 1, -1, -1))}
-for name, how in (("each frame alone", lambda videos, _: videos), ("temporal transformer", temporal)):
-    own_score = {
+ways = {"forwards": alone, "backwards": reorder(alone, lambda n: np.arange(n)[::-1].copy())}
+for name, how in (("each frame alone", lambda f, _: f), ("temporal transformer", temporal)):
+    score = {
         way: model.similarity(couple_texts, VideoFeatures(how(videos, mask), mask)).diagonal()
-        for way, videos in played.items()
+        for way, videos in ways.items()
     }
-    apart = own_score["forwards"] - own_score["backwards"]
-    share, (low, high) = float(100 * (apart > 1e-5).float().mean()), interval_of(apart > 1e-5)
-    print(f"{name:21} forwards wins in {share:.0f} % of {len(apart)} ({low:.0f} to {high:.0f})", end="; ")
-    print(f"no difference at all in {float(100 * (apart.abs() <= 1e-5).float().mean()):.0f} %")
+    apart = score["forwards"] - score["backwards"]
+    ties = float(100 * (apart.abs() <= 1e-5).float().mean())
+    print(f"{name:20}  forwards wins in {share_right(apart > 1e-5)}; equal in {ties:.0f} %")
 
 # %% [markdown]
 # Alone, frames never see a difference. With the temporal transformer they do; how often they draw the right conclusion
@@ -659,7 +644,10 @@ probes = {
     "shape": (around(SHAPES), ""),
     "background": (around(BACKGROUNDS), "(?= background)"),
     "size": (exchange("large/small, big/little, huge/tiny"), ""),
-    "grows or shrinks": (exchange("grows/shrinks, growing/shrinking, bigger/smaller, larger/smaller"), ""),
+    "grows or shrinks": (
+        exchange("grows/shrinks, growing/shrinking, bigger/smaller, larger/smaller"),
+        "",
+    ),
     "direction": (exchange("left/right, upwards/downwards, up/down"), "(?! of| and)"),
     "left of, above": (exchange("left of/right of, above/below, over/under"), ""),
     "before or after": (exchange("before/after"), ""),
@@ -677,18 +665,16 @@ def change(caption, words, followed):
 
 
 def prefers_truth(places, false, videos):
-    """Whether each video is more similar to its own caption than to the false one, some videos at a time."""
+    """Whether each video is more similar to its own caption than to the false one."""
     true, false = TextFeatures(*(part[places] for part in all_texts)), encode_captions(model, false)
     wins = []
-    for rows in torch.arange(len(places)).split(32):
+    for rows in torch.arange(len(places)).split(32):  # a few at a time: only the diagonal counts
         some = VideoFeatures(*(part[rows] for part in videos))
-        own, other = (model.similarity(TextFeatures(*(part[rows] for part in t)), some) for t in (true, false))
-        wins.append(own.diagonal() > other.diagonal())
+        pair = [TextFeatures(*(part[rows] for part in texts)) for texts in (true, false)]
+        own, other = (model.similarity(texts, some).diagonal() for texts in pair)
+        wins.append(own > other)
     return torch.cat(wins)
 
-
-for name, probe in probes.items():
-    print(f"{name:17} {change(captions[own], *probe) or '(no such word)'}")
 
 # %%
 seen = {}
@@ -696,33 +682,22 @@ for name, probe in probes.items():
     changed = {i: new for i, one in enumerate(captions) if (new := change(one, *probe)) is not None}
     places = list(changed)[:300]  # enough for an interval of a few points
     videos = VideoFeatures(*(part[places] for part in samples.videos))
-    seen[name] = prefers_truth(places, [changed[i] for i in places], videos)
-print(sum(map(len, seen.values())), "captions with one word changed, for example", changed[places[0]])
+    seen[name] = share_right(prefers_truth(places, [changed[i] for i in places], videos))
+    print(f"{name:17} {len(places):3} captions, for example: {changed[places[0]]}")
 
 # %% [markdown]
 # Which of these words does it know best? Put them in order before you look.
 
 # %%
-percent = {name: float(100 * right.float().mean()) for name, right in seen.items()}
-asked = ["colour", "size", "direction", "left of, above"]
+order = sorted(seen, key=lambda name: seen[name].percent, reverse=True)
+asked = {"colour", "size", "direction", "left of, above"}
 predict.ranking(
     "In which of these words is a change noticed most often?",
-    sorted(asked, key=percent.get, reverse=True),
-    because="What a single frame shows is learned first; where things are and how they move comes late, or not at all.",
+    [name for name in order if name in asked],
 )
 
 # %%
-order = sorted(percent, key=percent.get, reverse=True)
-show.figure(
-    shares_figure(
-        "One word is changed: is the true caption preferred?",
-        [f"{name} ({len(seen[name])})" for name in order],
-        [percent[name] for name in order],
-        [interval_of(seen[name]) for name in order],
-    ),
-    "Share of captions that their video prefers to the same caption with one word changed, with 95 % intervals. In "
-    "brackets, how many captions hold such a word. 1,000 test videos of the sample collection, one trained model.",
-)
+show.shares("One word is changed: is the true caption preferred?", {name: seen[name] for name in order})
 
 # %% [markdown]
 # **What to see.** Colours and backgrounds lead. What compares places or times, *left of*, *before*, comes last. An
@@ -732,13 +707,13 @@ show.figure(
 # in a bag of frames. Is that so? Take the videos of the couples whose captions hold such a word:
 
 # %%
-growing = {row: new for row, i in enumerate(shown) if (new := change(captions[i], *probes["grows or shrinks"]))}
+probe = probes["grows or shrinks"]
+growing = {row: new for row, i in enumerate(shown) if (new := change(captions[i], *probe))}
 rows = list(growing)
 for name, frames_of_couples in features.items():
     videos = VideoFeatures(frames_of_couples[rows], mask[rows])
     notices = prefers_truth([shown[row] for row in rows], list(growing.values()), videos)
-    low, high = interval_of(notices)
-    print(f"{name:38} {100 * notices.float().mean():3.0f} % of {len(rows)} ({low:.0f} to {high:.0f})")
+    print(f"{name:38} {share_right(notices)} of {len(rows)}")
 
 # %% [markdown]
 # The model does read time, most surely where sizes are to be compared, and hardly where places are. (Where none of n
