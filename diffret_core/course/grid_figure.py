@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from diffret_core.course.layout import AXIS, base_layout, slider
-from diffret_core.course.style import INK, PAPER, SIMILARITY
+from diffret_core.course.style import FAINT, INK, PAPER, SIMILARITY
 from diffret_core.course.thumbnails import picture_uri
 
 _HEIGHT = 530
@@ -30,9 +30,9 @@ def grid_figure(frame: UInt8[Tensor, "3 H W"], parts: Mapping[str, Float[Tensor,
         parts: Name of each part -> its output `[channels, height, width]`, in order; the grids are square.
     """
     names = list(parts)
-    layouts = [_of_part(name, features) for name, features in parts.items()]
-    maps = [_map(features) for features in parts.values()]
-    figure = go.Figure(data=[maps[0]], layout=base_layout("", height=_HEIGHT).update(layouts[0]))
+    layouts = [_title(name, features) for name, features in parts.items()]
+    drawn = [[_map(features), _lines(features.shape[-1])] for features in parts.values()]
+    figure = go.Figure(data=drawn[0], layout=base_layout("", height=_HEIGHT).update(layouts[0]))
     picture = picture_uri(Image.fromarray(frame.permute(1, 2, 0).numpy()), lossless=True)
     figure.add_layout_image(
         {"source": picture, "xref": "x", "yref": "y", "x": 0, "y": 1, "sizex": 1, "sizey": 1}
@@ -49,8 +49,8 @@ def grid_figure(frame: UInt8[Tensor, "3 H W"], parts: Mapping[str, Float[Tensor,
         sliders=[slider(names, "after ") | {"y": -0.16}],
     )
     figure.frames = [
-        go.Frame(name=name, data=[drawn], layout=layout)
-        for name, drawn, layout in zip(names, maps, layouts, strict=True)
+        go.Frame(name=name, data=traces, layout=layout)
+        for name, traces, layout in zip(names, drawn, layouts, strict=True)
     ]
     return figure
 
@@ -75,15 +75,18 @@ def _edges(count: int) -> Sequence[float]:
     return [place / count for place in range(count + 1)]
 
 
-def _of_part(name: str, features: Float[Tensor, "C h w"]) -> dict:
-    """What changes with the part: the sentence above, and the lines across the frame."""
+def _lines(count: int) -> go.Scatter:
+    """Lines between the regions; a trace, since plotly keeps the shapes of the frame before where a frame has fewer."""
+    x, y = [], []
+    for at in _edges(count)[1:-1] if count <= _MOST_LINES else []:
+        x += [at, at, None, 0, 1, None]
+        y += [0, 1, None, at, at, None]
+    return go.Scatter(x=x, y=y, mode="lines", line={"color": FAINT, "width": 1}, hoverinfo="skip")
+
+
+def _title(name: str, features: Float[Tensor, "C h w"]) -> dict:
+    """What changes in the layout from part to part: the sentence above."""
     num_numbers, num_rows, num_columns = features.shape
     many = num_rows * num_columns
     said = f"After {name}: {num_rows} × {num_columns} = {many:,} regions, {num_numbers} numbers each"
-    lines = _edges(num_columns)[1:-1] if num_columns <= _MOST_LINES else []
-    common = {"type": "line", "xref": "x", "yref": "y", "line": {"color": INK, "width": 1}}
-    return {
-        "title": {"text": f"<b>{said}</b>", "x": 0.02, "font": {"size": 14, "color": INK}},
-        "shapes": [common | {"x0": at, "x1": at, "y0": 0, "y1": 1} for at in lines]
-        + [common | {"y0": at, "y1": at, "x0": 0, "x1": 1} for at in lines],
-    }
+    return {"title": {"text": f"<b>{said}</b>", "x": 0.02, "font": {"size": 14, "color": INK}}}

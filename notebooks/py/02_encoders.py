@@ -126,7 +126,8 @@ torch.manual_seed(0)
 vit = build_clip({"embed_dim": 64, "vision_cfg": small_vit, "text_cfg": clip_text}).visual.eval()
 
 image = torch.randn(3, 64, 64)
-by_hand = cut_patches(image, 16) @ vit.conv1.weight.flatten(1).T
+matrix = vit.conv1.weight.flatten(1).T  # E, transposed: [numbers in a patch, width]
+by_hand = cut_patches(image, 16) @ matrix
 as_convolution = vit.conv1(image[None])[0].flatten(1).T
 assert torch.allclose(by_hand, as_convolution, atol=1e-5)
 print("patches", tuple(cut_patches(image, 16).shape), "-> tokens", tuple(by_hand.shape), " both ways")
@@ -141,7 +142,7 @@ print("patches", tuple(cut_patches(image, 16).shape), "-> tokens", tuple(by_hand
 # %% tags=["nbval-check-output"]
 x = torch.cat([vit.class_embedding[None], by_hand]) + vit.positional_embedding  # [1 + patches, width]
 x = vit.transformer(vit.ln_pre(x)[None])  # every token listens to every other
-vector = vit.ln_post(x[0, 0]) @ vit.proj
+vector = vit.ln_post(x[0, 0]) @ vit.proj  # the class token, at place 0
 assert torch.allclose(vector, vit(image[None])[0], atol=1e-5)
 print("tokens", tuple(x.shape[1:]), "-> vector", tuple(vector.shape), " as in open_clip")
 
@@ -558,8 +559,8 @@ features = {
 }
 
 # %% [markdown]
-# For a couple, sentences a, b and videos A, B, there are two ways to match. It is **told apart** if the right way has
-# the higher sum:
+# For a couple, sentences a, b and videos A, B, there are two ways to match. With S for the similarity, it is **told
+# apart** if the right way has the higher sum:
 #
 # $$
 # S_{aA} + S_{bB} > S_{aB} + S_{bA}
@@ -585,7 +586,7 @@ show.strips(samples, [samples.video_ids[place] for place in couples[best]])
 
 # %% [markdown]
 # This couple was **chosen**: nowhere else does order add more to the margin. It shows what is possible, not what is
-# usual. So, over all couples:
+# usual. So, over all couples, with 95 % intervals (notebook 03 shows how they are made):
 
 # %%
 from diffret_core.course.shares_figure import share_right
@@ -683,7 +684,7 @@ for name, probe in probes.items():
     places = list(changed)[:300]  # enough for an interval of a few points
     videos = VideoFeatures(*(part[places] for part in samples.videos))
     seen[name] = share_right(prefers_truth(places, [changed[i] for i in places], videos))
-    print(f"{name:17} {len(places):3} captions, for example: {changed[places[0]]}")
+    print(f"{name:17} {len(places):3} captions, for example: {min(changed.values(), key=len)}")
 
 # %% [markdown]
 # Which of these words does it know best? Put them in order before you look.
@@ -716,8 +717,8 @@ for name, frames_of_couples in features.items():
     print(f"{name:38} {share_right(notices)} of {len(rows)}")
 
 # %% [markdown]
-# The model does read time, most surely where sizes are to be compared, and hardly where places are. (Where none of n
-# fails, the bootstrap knows no doubt. As a rule of thumb, up to 3 in n may still go wrong.)
+# Compare the three rows: what the last has above the others, it owes to the order of frames, and to nothing else.
+# (Where none of n fails, the bootstrap knows no doubt. As a rule of thumb, up to 3 in n may still go wrong.)
 #
 # ## What you can now say
 #
