@@ -155,9 +155,9 @@ print(f"           {tower['layers']} blocks, D = {paper['embed_dim']}")
 # %% [markdown]
 # ## Our small tower: regions instead of patches
 #
-# From our few thousand videos a ViT learned colours and little else ([measured](../docs/results.md)). So our CLIP has
-# a small ResNet: convolutions that join neighbouring pixels step by step. Its grid grows coarser, and each place holds
-# more numbers. Move the slider through the tower.
+# From our few thousand videos a ViT learned colours and sizes, but hardly any shapes ([measured](../docs/results.md)).
+# So our CLIP has a small ResNet: convolutions that join neighbouring pixels step by step. Its grid grows coarser, and
+# each place holds more numbers. Move the slider through the tower.
 
 # %%
 from diffret_core.frames import normalise_frames, read_frames
@@ -287,7 +287,7 @@ from diffret_core.encoders import encode_words, tokenize
 
 clip = model.clip
 word_ids, word_mask = tokenize(["a red circle moves left", "a red circle moves right"], max_words=12)
-allowed = torch.stack([may_attend(mask) for mask in word_mask])  # [T, W, W]
+allowed = torch.stack([torch.as_tensor(may_attend(mask)) for mask in word_mask])  # [T, W, W]
 blocked = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
 num_heads = config.clip["text_cfg"]["heads"]
 
