@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import json
+import subprocess
+import sys
 
 import pytest
 from tiny_collection import tiny_recipe
@@ -117,6 +119,15 @@ def test_model_out_of_range_is_refused(values):
     refused(tiny_config, **values)
 
 
+@pytest.mark.parametrize(("field", "value"), [("normalise_frames", "false"), ("normalise_for_denoiser", 1)])
+def test_switch_that_is_no_switch_is_refused_in_use(field, value):
+    """In a process of its own: here types are checked before, which they are not in use."""
+    description = json.dumps({**to_json(tiny_config()), field: value})
+    read = "import json, sys; from diffret_core.config import *; model_config_from_json(json.loads(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", read, description], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == f"ValueError: {field} is {value!r}; it must be true or false"
+
+
 @pytest.mark.parametrize(("field", "value"), [("schedule", "quadratic"), ("mode", "released")])
 def test_unknown_word_is_refused_with_the_choices(field, value):
     description = {**to_json(tiny_config()), field: value}
@@ -162,6 +173,8 @@ def test_contrastive_stage_out_of_range_is_refused(values):
         {"num_steps": 0},
         {"batch_size": 1},
         {"num_frames": 0},
+        {"group_size": 0},
+        {"num_alike": 6, "group_size": 8},
         {"learning_rate": 0.0},
         {"weight_decay": -0.1},
         {"warmup_fraction": 1.5},
@@ -170,6 +183,12 @@ def test_contrastive_stage_out_of_range_is_refused(values):
 )
 def test_pretraining_out_of_range_is_refused(values):
     refused(PretrainingConfig, **{**values, **({} if "num_steps" in values else {"num_steps": 3})})
+
+
+def test_groups_that_do_not_fill_a_batch_are_refused():
+    with pytest.raises(ValueError, match="group_size is 3 and does not divide batch_size, 8, into whole groups"):
+        PretrainingConfig(num_steps=1, batch_size=8, group_size=3)
+    assert PretrainingConfig(num_steps=1, batch_size=9, group_size=3).num_alike == 32
 
 
 def test_phases_of_pretraining_with_fewer_frames_come_first():
