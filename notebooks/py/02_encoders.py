@@ -622,7 +622,7 @@ for name, how in (("each frame alone", lambda f, _: f), ("temporal transformer",
 
 # %% [markdown]
 # Alone, frames never see a difference. With the temporal transformer they do; how often they draw the right conclusion
-# from it is the share above. Far from always: this model is small, and has seen a few thousand videos.
+# from it is the share above. Not always: this model is small, and has seen a few thousand videos.
 #
 # ## What it sees, and what it misses
 #
@@ -703,8 +703,8 @@ predict.ranking(
 show.shares("One word is changed: is the true caption preferred?", {name: seen[name] for name in order})
 
 # %% [markdown]
-# **What to see.** Colours and backgrounds lead. What compares places or times, *left of*, *before*, comes last. An
-# interval that holds 50 means: we could not show that the model knows this at all.
+# **What to see.** What a frame shows by itself is known best, colours above all. What compares places or times, *left
+# of*, *before*, comes last. An interval that holds 50 means: we could not show that the model knows this at all.
 #
 # One row needs a second look. A growing shape and a shrinking one go through the same sizes, so growing cannot be seen
 # in a bag of frames. Is that so? Take the videos of the couples whose captions hold such a word:
