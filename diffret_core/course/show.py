@@ -1,38 +1,44 @@
 """Putting things under a cell: each function shows one thing, with a visible sentence that describes it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 import plotly.graph_objects as go
 from IPython.display import HTML, display
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from diffret_core.config import ModelConfig
 from diffret_core.course.denoising import describe_denoising
 from diffret_core.course.denoising_figure import denoising_figure
 from diffret_core.course.environment import on_colab
+from diffret_core.course.grid_figure import grid_figure
 from diffret_core.course.mask_figure import mask_figure
+from diffret_core.course.nearest_figure import nearest_figure
 from diffret_core.course.rankings import ranking_html, three_rankings_html
 from diffret_core.course.sampling_figure import sampling_figure
 from diffret_core.course.search_box import search_box
 from diffret_core.course.setup import Samples
+from diffret_core.course.shares_figure import Share, shares_figure
 from diffret_core.course.strips import SIDE, strip_html
 from diffret_core.course.thumbnails import still
 from diffret_core.course.token_picture import tokens_html
-from diffret_core.frames import read_frames
+from diffret_core.frames import VideoFrames, read_frames
 from diffret_core.search import Search
 
 __all__ = [
     "denoising",
     "figure",
+    "grid",
     "mask",
+    "nearest",
     "own_video",
     "ranking",
     "sampling",
     "search_box",
+    "shares",
     "strip",
     "strips",
     "three_rankings",
@@ -143,6 +149,33 @@ def mask(real: Bool[Tensor, "R L"], title: str, names: Sequence[str], *, places:
         mask_figure(real, title, names, places=places),
         f"{len(real)} rows of {real.shape[1]} places: blue where a {places} is real (True), grey where there is "
         "padding (False). Rest the pointer on a row to read what it is.",
+    )
+
+
+def grid(frame: UInt8[Tensor, "3 H W"], parts: Mapping[str, Float[Tensor, "_ _ _"]]) -> None:
+    """Show the regions of a frame after each part of an image tower, under a slider; see `grid_figure`."""
+    figure(
+        grid_figure(frame, parts),
+        "Left, the frame, cut into the regions that exist at this place of the tower (fine grids are left out). Right, "
+        "how far the vector of each region lies from the mean of all: dark stands out most.",
+    )
+
+
+def nearest(read: VideoFrames, captions: Sequence[str], cosine: Float[Tensor, "F T"], *, own: int) -> None:
+    """Show the captions nearest to each frame of a video, under a slider; see `nearest_figure`."""
+    figure(
+        nearest_figure(read.frames, read.seconds, captions, cosine, own=own),
+        f"Left, a frame of the video “{captions[own]}”. Right, the captions nearest to this frame alone, of "
+        f"{len(captions):,}, best on top, each with its cosine. Green with a star: the caption written for this video.",
+    )
+
+
+def shares(title: str, found: Mapping[str, Share]) -> None:
+    """Show how often something is right, row by row; see `shares_figure`."""
+    figure(
+        shares_figure(title, found),
+        "Dots: share in percent. Lines: its 95 % interval (bootstrap over what was asked). Dashed: what a coin would "
+        "give. Sample collection, one trained model.",
     )
 
 
