@@ -4,7 +4,7 @@
 #   TORCH_INDEX=URL       a further package index to take torch from, such as https://download.pytorch.org/whl/cpu
 #   LAB_ARGS="..."        options for JupyterLab, such as "--no-browser --port 8899"
 #   NOTEBOOKS="00 03"     which notebooks `make notebooks` makes; all of them where it is empty
-#   RUNS="seed0 seed1"    which trainings `make weights` does; all of them where it is empty
+#   RUNS="seed1 seed2"    which trainings `make weights` does; all of them where it is empty
 #   TEST_ARGS="..."       options for pytest, such as "-k schedule -x"
 
 .DEFAULT_GOAL := help

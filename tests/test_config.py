@@ -162,6 +162,8 @@ def test_contrastive_stage_out_of_range_is_refused(values):
         {"num_steps": 0},
         {"batch_size": 1},
         {"num_frames": 0},
+        {"group_size": 0},
+        {"num_alike": 6, "group_size": 8},
         {"learning_rate": 0.0},
         {"weight_decay": -0.1},
         {"warmup_fraction": 1.5},
@@ -170,6 +172,12 @@ def test_contrastive_stage_out_of_range_is_refused(values):
 )
 def test_pretraining_out_of_range_is_refused(values):
     refused(PretrainingConfig, **{**values, **({} if "num_steps" in values else {"num_steps": 3})})
+
+
+def test_groups_that_do_not_fill_a_batch_are_refused():
+    with pytest.raises(ValueError, match="group_size is 3 and does not divide batch_size, 8, into whole groups"):
+        PretrainingConfig(num_steps=1, batch_size=8, group_size=3)
+    assert PretrainingConfig(num_steps=1, batch_size=9, group_size=3).num_alike == 32
 
 
 def test_phases_of_pretraining_with_fewer_frames_come_first():

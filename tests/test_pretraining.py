@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from diffret_core.config import PretrainingConfig
 from diffret_core.randomness import generator
+from diffret_core.training.alike import alike_captions, grouped_pairs_of_step
 from diffret_core.training.pairs import TrainingPairs, pairs_of_step
 from diffret_core.training.pretraining import pretraining_trainer
 from diffret_core.training.views import draw_frames
@@ -79,6 +80,21 @@ def test_pretraining_resumes_exactly():
     resumed = pretraining(tiny_retriever(seed=9), 4)
     resumed.restore(interrupted.state())
     assert first + [step.loss for step in resumed.steps()] == expected
+
+
+def test_batch_is_made_of_groups_that_the_model_takes_for_alike():
+    model, pairs = tiny_retriever(), pairs_of()
+    alike = alike_captions(model, pairs, 3)
+    chosen = grouped_pairs_of_step(0, alike, 4, 2, 0)
+    with torch.no_grad():
+        seen = functional.normalize(model.clip.visual(normalise(pairs.images[chosen, 0])), dim=-1)
+        said = model.encode_tokens(pairs.word_ids[chosen], pairs.word_mask[chosen]).sentence
+        logits = model.clip.logit_scale.exp() * functional.normalize(said, dim=-1) @ seen.T
+        same = (chosen[:, None] == chosen) & ~torch.eye(4, dtype=torch.bool)  # a caption can come in two groups
+        logits = logits.masked_fill(same, -torch.inf)
+        diagonal = torch.arange(4)
+        expected = (functional.cross_entropy(logits, diagonal) + functional.cross_entropy(logits.T, diagonal)) / 2
+    assert losses(model, group_size=2, num_alike=3) == pytest.approx([float(expected)], abs=1e-5)
 
 
 def test_several_frames_are_the_mean_of_what_the_temporal_transformer_gives():

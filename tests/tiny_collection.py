@@ -53,7 +53,7 @@ def tiny_recipe(**changes):
         ),
         pretraining=(
             PretrainingConfig(num_steps=3, batch_size=4),
-            PretrainingConfig(num_steps=2, batch_size=4, num_frames=2),
+            PretrainingConfig(num_steps=2, batch_size=4, num_frames=2, group_size=2, num_alike=2),
         ),
         generation=GenerationConfig(first_video=4, num_steps=4, batch_size=4, num_candidates=3, negative_pool=3),
     )

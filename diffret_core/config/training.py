@@ -21,6 +21,9 @@ class PretrainingConfig:
         batch_size: Pairs of a caption and frames of its video per step.
         num_frames: Frames of a video that a step sees. 1 trains CLIP alone, as CLIP itself was trained; several train
             the temporal transformer too, by the mean of what it gives.
+        group_size: Captions of a batch come in groups of this many that the model, as the phase begins, takes for
+            alike; 1 draws all at random.
+        num_alike: The others of a group are drawn from this many captions, the nearest to its first one.
         learning_rate: Peak rate.
         weight_decay: AdamW's, on matrices only.
         warmup_fraction: As in stage 1.
@@ -30,6 +33,8 @@ class PretrainingConfig:
     num_steps: int
     batch_size: int = 256
     num_frames: int = 1
+    group_size: int = 1
+    num_alike: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.2
     warmup_fraction: float = 0.1
@@ -40,6 +45,12 @@ class PretrainingConfig:
         at_least("num_steps", self.num_steps, 1)
         at_least("batch_size", self.batch_size, 2)
         at_least("num_frames", self.num_frames, 1)
+        at_least("group_size", self.group_size, 1)
+        at_least("num_alike", self.num_alike, self.group_size - 1)
+        if self.batch_size % self.group_size != 0:
+            raise ValueError(
+                f"group_size is {self.group_size} and does not divide batch_size, {self.batch_size}, into whole groups"
+            )
         above_zero("learning_rate", self.learning_rate)
         at_least("weight_decay", self.weight_decay, 0.0)
         fraction("warmup_fraction", self.warmup_fraction)

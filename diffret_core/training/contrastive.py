@@ -11,7 +11,7 @@ from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import contrastive_loss
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
-from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of_step, belong_together, check_batch
+from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of, belong_together, check_batch, pairs_of_step
 from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
 from diffret_core.training.views import draw_frames, draw_shifts, shifted
@@ -37,7 +37,8 @@ def contrastive_trainer(
     refuse_batch_norm(model)
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
-        videos, word_ids, word_mask = batch_of_step(pairs, step, config.batch_size, seed, mode=model.config.mode)
+        texts = pairs_of_step(step, len(pairs.word_ids), config.batch_size, seed)
+        videos, word_ids, word_mask = batch_of(pairs, texts, mode=model.config.mode)
         own_ids, own_mask, own_videos = own_rows(word_ids), own_rows(word_mask), own_rows(videos)
         looked_at, shift = _views_of_step(step, pairs.frame_mask[videos], config, seed)
         frame_mask = own_rows(looked_at)

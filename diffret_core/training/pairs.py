@@ -64,9 +64,8 @@ def pairs_of_step(step: int, num_texts: int, batch_size: int, seed: int) -> Int[
     return order[batch * batch_size : (batch + 1) * batch_size]
 
 
-def batch_of_step(pairs: TrainingPairs, step: int, batch_size: int, seed: int, *, mode: Mode) -> Batch:
-    """Give the pairs that a step sees; in default mode without the columns that are padding in all of them."""
-    texts = pairs_of_step(step, len(pairs.word_ids), batch_size, seed)
+def batch_of(pairs: TrainingPairs, texts: Int[Tensor, " B"], *, mode: Mode) -> Batch:
+    """Give the pairs of some captions; in default mode without the columns that are padding in all of them."""
     word_ids, word_mask = pairs.word_ids[texts], pairs.word_mask[texts]
     if mode == "default":  # in reference mode padding can win a maximum
         word_ids, word_mask = trim(word_ids, word_mask)

@@ -1,7 +1,7 @@
 """Before stage 1, where no pretrained CLIP is at hand: few frames against sentences, as CLIP itself was trained."""
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -10,7 +10,8 @@ from diffret_core.config import PretrainingConfig
 from diffret_core.losses import contrastive_loss
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
-from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of_step, belong_together, check_batch
+from diffret_core.training.alike import alike_captions, grouped_pairs_of_step
+from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of, belong_together, check_batch, pairs_of_step
 from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
 from diffret_core.training.views import draw_frames
@@ -24,6 +25,8 @@ def pretraining_trainer(
     Stage 1 compares tokens with frames and takes maxima, so that few frames get a gradient; random weights do not get
     far with that. Here each frame counts, and a batch can be large. A single frame is compared as CLIP encodes it
     (Radford et al. 2021); of several, the temporal transformer's outputs are averaged (Luo et al. 2021, CLIP4Clip).
+    Captions drawn at random differ in colour or shape, which is all that is learned from them; in groups of captions
+    that are alike the motions, their order, and what belongs to what are what tells them apart.
 
     Args:
         model: The model; its CLIP is trained and, with several frames, its temporal transformer.
@@ -33,14 +36,20 @@ def pretraining_trainer(
         seed: Seed of the order of the pairs and of the choice of frames.
 
     Raises:
-        ValueError: If there are fewer pairs than a batch holds, or several processes train a model with batch
-            normalisation.
+        ValueError: If there are fewer pairs than a batch holds or than are to be alike, or several processes train a
+            model with batch normalisation.
     """
     check_batch(pairs, config.batch_size)
     refuse_batch_norm(model)
+    alike = alike_captions(model, pairs, config.num_alike) if config.group_size > 1 else None
+
+    def texts_of_step(step: int) -> Int[Tensor, " B"]:
+        if alike is None:
+            return pairs_of_step(step, len(pairs.word_ids), config.batch_size, seed)
+        return grouped_pairs_of_step(step, alike, config.batch_size, config.group_size, seed)
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
-        videos, word_ids, word_mask = batch_of_step(pairs, step, config.batch_size, seed, mode=model.config.mode)
+        videos, word_ids, word_mask = batch_of(pairs, texts_of_step(step), mode=model.config.mode)
         draw = generator(seed, "frames of pre-training", step)
         looked_at = own_rows(draw_frames(pairs.frame_mask[videos], config.num_frames, draw))
         own_videos, own_ids, own_mask = own_rows(videos), own_rows(word_ids), own_rows(word_mask)
