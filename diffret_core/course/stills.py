@@ -1,0 +1,43 @@
+"""Stills of sample videos that are not in git: drawn from their scenes in seconds, for a training that fits a notebook."""
+
+import base64
+import io
+from dataclasses import replace
+
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from diffret_core.scenes.drawing import draw_frames
+from diffret_core.scenes.splits import SPLITS, split_scenes
+
+
+def draw_stills(split: str, num_videos: int, *, num_stills: int, side: int) -> UInt8[Tensor, "V S 3 H H"]:
+    """Draw a few moments of the first videos of a split, spread evenly from their first to their last frame.
+
+    They are what the video shows there, save that what spins or bounces may be caught at another moment of its turn.
+
+    Args:
+        split: Name of the split, such as "train".
+        num_videos: How many of its videos.
+        num_stills: How many moments of each, two at least.
+        side: Width and height; it divides 128, and each pixel is the mean of a square.
+
+    Returns:
+        The stills as bytes.
+    """
+    drawn = [
+        torch.from_numpy(draw_frames(replace(scene, num_frames=num_stills)))
+        for scene in split_scenes(replace(SPLITS[split], num_videos=num_videos))
+    ]
+    frames = torch.stack(drawn).movedim(-1, 2)  # [V, S, 3, 128, 128]
+    squares = frames.unflatten(-1, (side, -1)).unflatten(-3, (side, -1))  # [V, S, 3, H, a, H, a]
+    return squares.float().mean(dim=(-3, -1)).round().byte()
+
+
+def as_picture(image: UInt8[Tensor, "3 H H"]) -> str:
+    """Turn a still into a data URI with a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(image.movedim(0, -1).numpy()).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
