@@ -2,7 +2,9 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 
 import torch
 from jaxtyping import UInt8
@@ -41,3 +43,23 @@ def as_picture(image: UInt8[Tensor, "3 H H"]) -> str:
     file = io.BytesIO()
     Image.fromarray(image.movedim(0, -1).numpy()).save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def stills_html(stills: UInt8[Tensor, "V S 3 H H"], captions: Sequence[str], *, side: int = 56) -> str:
+    """Show the stills of each video in a row, its caption beside them.
+
+    Args:
+        stills: As from `draw_stills`.
+        captions: One of each video.
+        side: Width and height of a picture on the page, in pixels.
+    """
+    rows = []
+    for own, caption in zip(stills, captions, strict=True):
+        words = escape(caption, quote=True)
+        pictures = "".join(
+            f'<img src="{as_picture(one)}" width="{side}" height="{side}" alt="moment {place} of: {words}" '
+            'style="display:inline-block; margin:1px; image-rendering:pixelated">'
+            for place, one in enumerate(own, start=1)
+        )
+        rows.append(f'<tr><td>{pictures}</td><td style="text-align:left">{words}</td></tr>')
+    return f"<table>{''.join(rows)}</table>"

@@ -71,7 +71,13 @@ def _layout(scales: Sequence[float], names: Sequence[str]) -> go.Layout:
     titles = ("similarity", "probability", "share of the push away")
     for number, (domain, title) in enumerate(zip(PANELS, titles, strict=True), start=1):
         end = "" if number == 1 else str(number)
-        layout[f"xaxis{end}"] = {**AXIS, "domain": domain, "anchor": f"y{end}", "tickangle": 0, "tickfont": {"size": 11}}
+        layout[f"xaxis{end}"] = {
+            **AXIS,
+            "domain": domain,
+            "anchor": f"y{end}",
+            "tickangle": 0,
+            "tickfont": {"size": 11},
+        }
         layout[f"yaxis{end}"] = {**AXIS, "domain": [0.2, 1], "anchor": f"x{end}", "range": [0, 1.1], "nticks": 3}
         layout.annotations += (_title(title, domain[0]),)
     return layout.update(

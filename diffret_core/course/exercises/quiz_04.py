@@ -28,7 +28,9 @@ QUIZ = (
                 "The two share the probability, so each gets at most one half. A mask mends it.",
                 right=True,
             ),
-            Choice("The video counts double, which is fair", "Counting double would be harmless; this works against it."),
+            Choice(
+                "The video counts double, which is fair", "Counting double would be harmless; this works against it."
+            ),
         ),
     ),
     Question(
