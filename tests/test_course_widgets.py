@@ -38,7 +38,7 @@ def drawn_words(svg: str) -> list[str]:
 
 
 def number(truth: float = 8) -> predict.Prediction:
-    return predict.make_number("How many <frames>?", truth, (0, 12, 1), "So it is.")
+    return predict.make_number("How many <frames>?", truth, (0, 12, 1))
 
 
 # --- predictions -----------------------------------------------------------------------------------------------------
@@ -55,7 +55,6 @@ def test_prediction_without_a_guess_shows_the_answer_alone():
     asked = number()
     asked.button.click()
     assert drawn_words(asked.result.value)[:3] == ["0", "12", "answer 8"]
-    assert "So it is." in asked.result.value
     assert "your guess" not in asked.result.value
 
 
@@ -76,7 +75,7 @@ def test_prediction_follows_a_guess_that_is_changed_afterwards():
 
 
 def test_prediction_of_a_ranking_joins_each_guess_with_its_place():
-    asked = predict.make_ranking("Which first?", ["c", "a", "b"], "")
+    asked = predict.make_ranking("Which first?", ["c", "a", "b"])
     assert [label for label, _ in asked.guesses[0].options] == ["choose", "a", "b", "c"]
     for menu, item in zip(asked.guesses, ["c", "b", "a"], strict=True):
         assert asked.button.description == predict.TELL  # an unfinished ranking is no guess
@@ -97,7 +96,7 @@ def test_prediction_of_a_ranking_joins_each_guess_with_its_place():
 
 
 def test_prediction_of_a_curve_draws_both_curves():
-    asked = predict.make_curve("How does it run?", [1, 2, 4], [0, 0.5, 1], (0, 1), "")
+    asked = predict.make_curve("How does it run?", [1, 2, 4], [0, 0.5, 1], (0, 1))
     asked.guesses[1].value = 0.9
     asked.button.click()
     assert asked.result.value.count("<polyline") == 3  # the axis and two curves
@@ -126,10 +125,10 @@ def test_prediction_that_cannot_be_answered_is_refused(make, complaint, shown):
 
 
 def test_predictions_fold_their_answer_where_no_kernel_listens(shown):
-    predict.number("How many <frames>?", truth=8, low=0, high=12, because="So it is.")
-    predict.ranking("Which first?", ["c", "a"], because="It is.")
+    predict.number("How many <frames>?", truth=8, low=0, high=12)
+    predict.ranking("Which first?", ["c", "a"])
     predict.curve("How?", [1, 2], [0.25, 1], low=0, high=1)
-    answers = ["<b>8</b>. So it is.", "<b>c, then a</b>. It is.", "<b>0.25 at 1, 1 at 2</b>. "]
+    answers = ["<b>8</b>", "<b>c, then a</b>", "<b>0.25 at 1, 1 at 2</b>"]
     for bundle, answer in zip(shown, answers, strict=True):
         assert set(bundle) == {live.WIDGET, "text/html"}
         question, folded = bundle["text/html"].split("<details>")
@@ -170,8 +169,8 @@ def test_quiz_folds_its_answers_where_no_kernel_listens(shown):
 
 
 def test_questions_use_widgets_of_both_supported_versions():
-    curve = predict.make_curve("?", [0, 1], [0, 1], (0, 1), "").whole
-    boxes = [quiz.make_quiz(QUESTIONS), number().whole, predict.make_ranking("?", ["a", "b"], "").whole, curve]
+    curve = predict.make_curve("?", [0, 1], [0, 1], (0, 1)).whole
+    boxes = [quiz.make_quiz(QUESTIONS), number().whole, predict.make_ranking("?", ["a", "b"]).whole, curve]
     parts = [part for box in boxes for part in everything_in(box)]
     assert {type(part).__name__ for part in parts} == OLD_AND_NEW
     assert not any(getattr(part, "continuous_update", False) for part in parts)

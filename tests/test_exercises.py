@@ -125,6 +125,7 @@ def test_mistake_is_recognised_by_what_it_does():
         (lambda x: x[:1], "has the shape (1, 3), expected (2, 3)"),
         (lambda x: x * math.nan, "holds NaN"),
         (lambda x: x / 0, "holds NaN"),
+        (lambda x: math.nan, "holds NaN"),
         (lambda x: "  ", "is an empty text"),
         (lambda x: "half", "is 'half', expected numbers"),
         (lambda x: x > 1, "holds values of type bool, expected float32"),

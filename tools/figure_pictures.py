@@ -62,7 +62,8 @@ def figure_picture(figure: dict[str, Any]) -> str:
         page.write_text(PAGE.format(library=library, figure=content, width=WIDTH), encoding="utf-8")
         command = [find_chromium(), *OPTIONS, f"--user-data-dir={folder}/profile", page.as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    found = re.search(r"data:image/png;base64,([A-Za-z0-9+/=]+)", done.stdout)
+    # a figure may hold pictures of its own, such as a heat map's squares: only what the page wrote down counts
+    found = re.search(r'<pre id="picture">data:image/png;base64,([A-Za-z0-9+/=]+)', done.stdout)
     if found is None:
         raise ValueError(f"Chromium drew no picture of a figure: {done.stderr.strip()[-300:]}")
     return _with_fewer_colours(found.group(1))

@@ -49,6 +49,7 @@ nav { display: flex; gap: 1.5rem; font-size: 0.9rem; }
 .formula { text-align: center; }
 table { border-collapse: collapse; margin: 0.8rem 0; }
 td, th { border: 1px solid rgba(128, 128, 128, 0.4); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }
+thead:not(:has(th:not(:empty))) { display: none; }
 details { margin: 0.4rem 0; }
 summary { cursor: pointer; }
 img { max-width: 100%; }

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import mistune
+from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import math_to_image
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -14,6 +15,7 @@ from pygments.lexers import get_lexer_by_name, guess_lexer_for_filename
 from pygments.util import ClassNotFound
 
 _STAND_IN = "#123456"  # matplotlib wants a colour; the page's own takes its place
+_LETTERS = FontProperties(size=13, math_fontfamily="stix")
 _LINES = HtmlFormatter(nowrap=True)
 
 
@@ -49,7 +51,7 @@ def formula_svg(formula: str) -> str:
     """
     file = io.StringIO()
     try:
-        depth = math_to_image(f"${formula.strip()}$", file, dpi=72, format="svg", color=_STAND_IN)
+        depth = math_to_image(f"${formula.strip()}$", file, prop=_LETTERS, dpi=72, format="svg", color=_STAND_IN)
     except ValueError as error:
         raise ValueError(f"the formula {formula!r} cannot be drawn: {error}") from None
     drawing = re.sub(r"<metadata>.*?</metadata>|<\?xml.*?\?>|<!DOCTYPE.*?>", "", file.getvalue(), flags=re.DOTALL)

@@ -156,10 +156,10 @@ def _fault_in_numbers(given: Any, expected: Any, tolerance: float) -> str | None
         found, right = _tensor(given), _tensor(expected)
     except (TypeError, ValueError, RuntimeError):
         return f"is {_short(given)}, expected numbers"
-    if found.shape != right.shape:
-        return f"has the shape {tuple(found.shape)}, expected {tuple(right.shape)}"
     if found.isnan().any() and not right.isnan().any():
         return "holds NaN, which is not a number"
+    if found.shape != right.shape:
+        return f"has the shape {tuple(found.shape)}, expected {tuple(right.shape)}"
     if (found.dtype == torch.bool) != (right.dtype == torch.bool):
         return f"holds values of type {_kind(found)}, expected {_kind(right)}"
     if torch.allclose(found.double(), right.double(), rtol=tolerance, atol=tolerance, equal_nan=True):

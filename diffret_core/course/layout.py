@@ -10,6 +10,11 @@ AXIS = {"showgrid": False, "zeroline": False, "color": INK, "fixedrange": True}
 """An axis without a grid, which cannot be dragged away by accident."""
 
 
+def axis_title(words: str) -> dict:
+    """The title of an axis, in the size of its numbers and close to them."""
+    return {"text": words, "standoff": 4, "font": {"size": 13}}
+
+
 def base_layout(title: str, *, height: int = 360) -> go.Layout:
     """Lay out a figure in the style of the course; change what differs with `update`.
 

@@ -1,7 +1,8 @@
 """Predict before you run: a question, a guess, and then the answer drawn over the guess.
 
 The answer is part of the question's cell and stays hidden until it is asked for, so that Run All gives nothing away and
-needs no guess. Where no kernel listens, the answer folds open.
+needs no guess. Where no kernel listens, the answer folds open. A reason would give the answer away in the code of the
+cell: it folds open in the text below.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import ipywidgets as widgets
 
 from diffret_core.course import prediction_picture as picture
-from diffret_core.course.live import show_live, small
+from diffret_core.course.live import show_live
 from diffret_core.course.prediction_picture import Number
 
 TELL, COMPARE = "Show the answer", "Compare"
@@ -33,7 +34,7 @@ class Prediction(NamedTuple):
     whole: widgets.VBox
 
 
-def number(question: str, *, truth: Number, low: Number, high: Number, step: Number = 1, because: str = "") -> None:
+def number(question: str, *, truth: Number, low: Number, high: Number, step: Number = 1) -> None:
     """Ask for a number, guessed with a slider.
 
     Args:
@@ -42,31 +43,27 @@ def number(question: str, *, truth: Number, low: Number, high: Number, step: Num
         low: Left end of the slider.
         high: Right end of the slider.
         step: Distance of two guesses.
-        because: Why the answer is what it is, in a sentence or two.
 
     Raises:
         ValueError: If the answer is not on the slider.
     """
-    show_live(make_number(question, truth, (low, high, step), because).whole, _folded(question, f"{truth:g}", because))
+    show_live(make_number(question, truth, (low, high, step)).whole, _folded(question, f"{truth:g}"))
 
 
-def ranking(question: str, items: Sequence[str], *, because: str = "") -> None:
+def ranking(question: str, items: Sequence[str]) -> None:
     """Ask for an order; the items are offered in alphabetical order.
 
     Args:
         question: The question.
         items: Two to six different items in the right order, best first.
-        because: Why the order is what it is.
 
     Raises:
         ValueError: If an item is there twice or their number cannot be drawn.
     """
-    show_live(make_ranking(question, items, because).whole, _folded(question, ", then ".join(items), because))
+    show_live(make_ranking(question, items).whole, _folded(question, ", then ".join(items)))
 
 
-def curve(
-    question: str, x: Sequence[Number], truth: Sequence[Number], *, low: Number, high: Number, because: str = ""
-) -> None:
+def curve(question: str, x: Sequence[Number], truth: Sequence[Number], *, low: Number, high: Number) -> None:
     """Ask for the course of a curve, guessed with one slider per point.
 
     Args:
@@ -75,30 +72,35 @@ def curve(
         truth: Height of the curve there.
         low: Lower end of the sliders.
         high: Upper end of the sliders.
-        because: Why the curve runs as it does.
 
     Raises:
         ValueError: If numbers of points differ or cannot be drawn, or a height is not on the sliders.
     """
     heights = ", ".join(f"{height:g} at {place:g}" for place, height in zip(x, truth, strict=True))
-    show_live(make_curve(question, x, truth, (low, high), because).whole, _folded(question, heights, because))
+    show_live(make_curve(question, x, truth, (low, high)).whole, _folded(question, heights))
 
 
-def make_number(question: str, truth: Number, ends: tuple[Number, Number, Number], because: str) -> Prediction:
+def make_number(question: str, truth: Number, ends: tuple[Number, Number, Number]) -> Prediction:
     """Build the question of `number`."""
     low, high, step = ends
     _refuse_outside([truth], low, high)
     slider = widgets.FloatSlider(
-        value=low, min=low, max=high, step=step, readout_format="g", continuous_update=False, description="my guess"
+        value=low,
+        min=low,
+        max=high,
+        step=step,
+        readout_format=".0f" if step >= 1 else ".2f",
+        continuous_update=False,
+        description="my guess",
     )
 
     def draw(guess: list[Number] | None) -> str:
         return picture.on_a_line(truth, guess[0] if guess else None, low, high)
 
-    return _asked(question, [slider], draw, because)
+    return _asked(question, [slider], draw)
 
 
-def make_ranking(question: str, items: Sequence[str], because: str) -> Prediction:
+def make_ranking(question: str, items: Sequence[str]) -> Prediction:
     """Build the question of `ranking`."""
     if len(set(items)) != len(items) or not 2 <= len(items) <= 6:
         raise ValueError(f"a ranking of {list(items)}: give two to six items, each once")
@@ -111,12 +113,10 @@ def make_ranking(question: str, items: Sequence[str], because: str) -> Predictio
     def draw(guess: list[str] | None) -> str:
         return picture.two_orders(items, guess)
 
-    return _asked(question, menus, draw, because)
+    return _asked(question, menus, draw)
 
 
-def make_curve(
-    question: str, x: Sequence[Number], truth: Sequence[Number], ends: tuple[Number, Number], because: str
-) -> Prediction:
+def make_curve(question: str, x: Sequence[Number], truth: Sequence[Number], ends: tuple[Number, Number]) -> Prediction:
     """Build the question of `curve`."""
     low, high = ends
     if len(x) != len(truth) or not 2 <= len(x) <= 8:
@@ -129,7 +129,7 @@ def make_curve(
             max=high,
             step=(high - low) / 50,
             orientation="vertical",
-            readout_format=".2g",
+            readout_format=".2f",
             continuous_update=False,
             description=f"{place:g}",
             layout=widgets.Layout(height="130px", width="64px"),
@@ -140,10 +140,10 @@ def make_curve(
     def draw(guess: list[Number] | None) -> str:
         return picture.two_curves(x, truth, guess, (low, high))
 
-    return _asked(question, sliders, draw, because)
+    return _asked(question, sliders, draw)
 
 
-def _asked(question: str, guesses: list[Any], draw: Callable[[list | None], str], because: str) -> Prediction:
+def _asked(question: str, guesses: list[Any], draw: Callable[[list | None], str]) -> Prediction:
     """Join question, sliders or menus, and the answer; a guess counts as soon as one of them was moved."""
     start = [one.value for one in guesses]
     button, result = widgets.Button(description=TELL), widgets.HTML()
@@ -158,7 +158,7 @@ def _asked(question: str, guesses: list[Any], draw: Callable[[list | None], str]
         return None if values == start or "" in values else values
 
     def tell(_button: object = None) -> None:
-        result.value = draw(_guess()) + small(escape(because))
+        result.value = draw(_guess())
 
     for one in guesses:
         one.observe(guessed, names="value")
@@ -174,9 +174,8 @@ def _heading(question: str) -> str:
     return f"<b>Predict.</b> {escape(question)}"
 
 
-def _folded(question: str, answer: str, because: str) -> str:
-    words = f"<p><b>{escape(answer)}</b>. {escape(because)}</p>"
-    return f"<p>{_heading(question)}</p><details><summary>{TELL}</summary>{words}</details>"
+def _folded(question: str, answer: str) -> str:
+    return f"<p>{_heading(question)}</p><details><summary>{TELL}</summary><p><b>{escape(answer)}</b></p></details>"
 
 
 def _refuse_outside(values: Sequence[Number], low: Number, high: Number) -> None:

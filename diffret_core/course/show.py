@@ -1,21 +1,43 @@
 """Putting things under a cell: each function shows one thing, with a visible sentence that describes it."""
 
 import json
+from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import plotly.graph_objects as go
 from IPython.display import HTML, display
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor
 
+from diffret_core.config import ModelConfig
 from diffret_core.course.denoising import describe_denoising
 from diffret_core.course.denoising_figure import denoising_figure
 from diffret_core.course.environment import on_colab
+from diffret_core.course.mask_figure import mask_figure
 from diffret_core.course.rankings import ranking_html, three_rankings_html
+from diffret_core.course.sampling_figure import sampling_figure
 from diffret_core.course.search_box import search_box
 from diffret_core.course.setup import Samples
+from diffret_core.course.strips import SIDE, strip_html
 from diffret_core.course.thumbnails import still
+from diffret_core.course.token_picture import tokens_html
+from diffret_core.frames import read_frames
 from diffret_core.search import Search
 
-__all__ = ["denoising", "figure", "ranking", "search_box", "three_rankings"]
+__all__ = [
+    "denoising",
+    "figure",
+    "mask",
+    "own_video",
+    "ranking",
+    "sampling",
+    "search_box",
+    "strip",
+    "strips",
+    "three_rankings",
+    "tokens",
+]
 
 PLOTLY = "application/vnd.plotly.v1+json"
 THUMBNAIL_SIDE = 36
@@ -51,4 +73,79 @@ def figure(drawn: go.Figure, caption: str) -> None:
         drawn.show(renderer="colab")
     else:
         display({PLOTLY: json.loads(drawn.to_json()) | {"config": {"displayModeBar": False}}}, raw=True)
+    _describe(caption)
+
+
+def strip(frames: UInt8[Tensor, "F 3 H W"], seconds: Sequence[float], *, caption: str = "") -> None:
+    """Show frames of a video from left to right; places without a second are padding."""
+    display(HTML(strip_html(frames, seconds, caption=caption)))
+    padding = f", and {len(frames) - len(seconds)} places of padding" if len(frames) > len(seconds) else ""
+    _describe(f"{len(seconds)} frames, from left to right, with their times{padding}.")
+
+
+def strips(samples: Samples, video_ids: Sequence[str]) -> None:
+    """Show sample videos as the model reads them, but sharper, each below its caption."""
+    config = samples.model.config
+    rows = []
+    for video_id in video_ids:
+        read = read_frames(
+            samples.video_path(video_id),
+            max_frames=config.max_frames,
+            frames_per_second=config.frames_per_second,
+            image_size=SIDE,
+        )
+        rows.append(strip_html(read.frames, read.seconds, caption=samples.captions[video_id]))
+    display(HTML("".join(rows)))
+    _describe(f"{len(rows)} videos, a row each, below their captions. Time runs from left to right.")
+
+
+def own_video(path: str, config: ModelConfig) -> None:
+    """Show what the model would read of a file of the learner's own; without one, or with a bad one, say so.
+
+    Args:
+        path: Path of a video file; empty if there is none.
+        config: Says how the model reads videos.
+    """
+    if not path.strip():
+        print("No file yet: put one beside this notebook and write its name into the cell.")
+        return
+    try:
+        read = read_frames(
+            path, max_frames=config.max_frames, frames_per_second=config.frames_per_second, image_size=SIDE
+        )
+    except (OSError, ValueError) as error:
+        print(error)
+        return
+    strip(read.frames, read.seconds, caption=Path(path).name)
+
+
+def sampling(durations: Sequence[float | int], video_rate: float | int, *, max_frames: int = 12) -> None:
+    """Show which frames are looked at, on a time line, under a slider over the length of the video."""
+    figure(
+        sampling_figure(durations, video_rate, max_frames=max_frames),
+        f"A file of {video_rate:g} frames a second, from top to bottom: all of its frames (of a long video only some "
+        f"are drawn), the one per second that is proposed, and the at most {max_frames} that are kept.",
+    )
+
+
+def tokens(pieces: Sequence[Sequence[str]], word_ids: Int[Tensor, "T W"], word_mask: Bool[Tensor, "T W"]) -> None:
+    """Show the tokens of texts as boxes."""
+    display(HTML(tokens_html(pieces, word_ids, word_mask)))
+    _describe(
+        "A text a row, a token a box, with its id below it. Thick boxes: start and end. A piece with a hyphen goes on "
+        "in the next box. Pale boxes with dashes: padding, where the mask is False."
+    )
+
+
+def mask(real: Bool[Tensor, "R L"], title: str, names: Sequence[str], *, places: str) -> None:
+    """Show a mask as a picture; see `mask_figure`."""
+    figure(
+        mask_figure(real, title, names, places=places),
+        f"{len(real)} rows of {real.shape[1]} places: blue where a {places} is real (True), grey where there is "
+        "padding (False). Rest the pointer on a row to read what it is.",
+    )
+
+
+def _describe(caption: str) -> None:
+    """Say below something what is to be seen in it."""
     display(HTML(f'<p style="max-width:60em; font-size:13px"><i>{escape(caption)}</i></p>'))

@@ -47,7 +47,7 @@ def moving_picture(path: Path) -> str:
     """
     pictures = _pictures(path, MOST_FRAMES, FRAMES_PER_SECOND, SIDE)
     durations = [1000 // FRAMES_PER_SECOND] * (len(pictures) - 1) + [LAST_FRAME_MILLISECONDS]
-    return _data_uri(pictures[0], save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=60)
+    return picture_uri(pictures[0], save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=60)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -62,15 +62,21 @@ def still(path: Path, *, side: int) -> str:
         A data URI with a WebP picture.
     """
     pictures = _pictures(path, 3, 2, side)
-    return _data_uri(pictures[len(pictures) // 2], quality=70)
+    return picture_uri(pictures[len(pictures) // 2], quality=70)
+
+
+def picture_uri(picture: Image.Image, **options: Any) -> str:
+    """Turn a picture into a data URI with a WebP picture.
+
+    Args:
+        picture: The picture.
+        options: What Pillow takes for WebP.
+    """
+    file = io.BytesIO()
+    picture.save(file, "WEBP", **options)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _pictures(path: Path, max_frames: int, frames_per_second: int, side: int) -> list[Image.Image]:
     read = read_frames(path, max_frames=max_frames, frames_per_second=frames_per_second, image_size=side)
     return [Image.fromarray(frame.permute(1, 2, 0).numpy()) for frame in read.frames]
-
-
-def _data_uri(picture: Image.Image, **options: Any) -> str:
-    file = io.BytesIO()
-    picture.save(file, "WEBP", **options)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -27,7 +27,7 @@ except ModuleNotFoundError:
     raise ModuleNotFoundError(f"the package diffret_core is not here: {advice}") from None
 environment.check()
 
-from diffret_core.course import setup, show
+from diffret_core.course import predict, quiz, setup, show
 from diffret_core.search import search
 
 samples = setup.open_samples()
@@ -48,6 +48,29 @@ show.ranking(samples, found)
 # %% tags=["nbval-check-output"]
 for one in found.results[:3]:
     print(f"{one.rank}. {one.video}: {samples.captions[one.video]}")
+
+# %% [markdown]
+# ## Who ranks?
+#
+# Two scores made that ranking. The first compares the sentence with each of the 1,000 videos. The second comes from a
+# diffusion model, which looks at several videos at once and lets them compete.
+
+# %%
+predict.number(
+    "How many of the 1,000 videos does the diffusion model look at for one sentence?",
+    truth=samples.model.config.scoring.num_candidates,
+    low=0,
+    high=1000,
+)
+
+# %% [markdown]
+# <details>
+# <summary>Why so few?</summary>
+#
+# To look at many videos together, many times over, is slow. Most videos are plainly wrong, and the first score sees
+# that.
+#
+# </details>
 
 # %% [markdown]
 # ## Two opinions, one ranking
@@ -140,7 +163,7 @@ for text in ("a yellow cross becomes larger", "a yellow cross becomes smaller", 
 # | | question | |
 # |---|---|---|
 # | **00 start here** | What does it do? | **you are here** |
-# | 01 videos and captions | What goes in? | to come |
+# | [01 videos and captions](01_videos_and_captions.ipynb) | What goes in? | ready |
 # | 02 encoders | How do pixels and words become vectors? | to come |
 # | 03 similarity and metrics | How are two sequences compared, and a ranking judged? | to come |
 # | 04 contrastive training | How are the encoders trained? | to come |
@@ -159,6 +182,14 @@ for text in ("a yellow cross becomes larger", "a yellow cross becomes smaller", 
 # - Text-video retrieval ranks videos for a sentence by comparing vectors.
 # - DiffusionRet adds a second score: it *generates* a distribution over the best candidates, from noise, step by step.
 # - It re-ranks what similarity proposes; it cannot find what similarity lost.
-#
-# **Next.** Until notebook 01 is there: open a terminal (File → New → Terminal) and type `diffret search "a green
-# heart spins"`, or read the code from the top: `diffret_core/search.py` is one page.
+
+# %% [markdown]
+# ## Quiz
+
+# %%
+quiz.show("00")
+
+# %% [markdown]
+# **Next.** [01 · What goes in?](01_videos_and_captions.ipynb) takes a video and a sentence apart. The code that
+# ranked the videos here is one page: [search.py](../diffret_core/search.py). In a terminal (File → New → Terminal) it
+# is `diffret search "a green heart spins"`. Every symbol is in the [table of symbols](glossary.md).
