@@ -1,7 +1,5 @@
 """A matrix of similarities that sharpens: live while a model trains, and afterwards under a slider."""
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -13,8 +11,9 @@ from jaxtyping import Float
 from PIL import Image, ImageColor
 from torch import Tensor
 
-from diffret_core.course.layout import AXIS, as_plain_text, base_layout, slider
+from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout, slider
 from diffret_core.course.style import INK, PAPER, QUIET, SIMILARITY
+from diffret_core.course.thumbnails import picture_uri
 
 PIXELS_PER_CELL = 22
 MATRIX, CURVES = (0.0, 0.60), (0.72, 1.0)
@@ -116,9 +115,7 @@ def _picture(similarity: Float[Tensor, "P P"]) -> str:
     share = similarity.clamp(0, 1)[..., None]
     pixels = (ends[0] + share * (ends[1] - ends[0])).round().byte()
     side = PIXELS_PER_CELL * len(similarity)
-    file = io.BytesIO()
-    Image.fromarray(pixels.numpy()).resize((side, side), Image.Resampling.NEAREST).save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return picture_uri(Image.fromarray(pixels.numpy()).resize((side, side), Image.Resampling.NEAREST), lossless=True)
 
 
 def _rows(similarity: Float[Tensor, "P P"]) -> list[list[float]]:
@@ -185,7 +182,7 @@ def _layout(snapshots: Sequence[Snapshot], num_pairs: int) -> go.Layout:
         xaxis={**AXIS, "domain": MATRIX, "showticklabels": False, "range": [-0.5, num_pairs - 0.5]},
         yaxis={**AXIS, "range": [num_pairs + 0.6, -0.5], "tickfont": {"size": 11}, "ticks": ""},
         xaxis2={**across, "anchor": "y2"},
-        xaxis3={**across, "anchor": "y3", "title": {"text": "step", "standoff": 4}},
+        xaxis3={**across, "anchor": "y3", "title": axis_title("step")},
         yaxis2={**AXIS, "domain": [0.6, 0.95], "range": [0, 1.15 * top], "anchor": "x2", "nticks": 5},
         yaxis3={**AXIS, "domain": [0.1, 0.45], "range": [0, 1.25 * best], "anchor": "x3", "nticks": 5},
         annotations=[_heading("loss of the batch", 1.0), _heading("R@1 in %, videos not trained on", 0.5)],

@@ -1,7 +1,5 @@
-"""Stills of sample videos that are not in git: drawn from their scenes in seconds, for a training that fits a notebook."""
+"""Stills of sample videos that are not in git, drawn from their scenes: a training set that takes seconds to make."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
@@ -11,6 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from diffret_core.course.thumbnails import picture_uri
 from diffret_core.scenes.drawing import draw_frames
 from diffret_core.scenes.splits import SPLITS, split_scenes
 
@@ -39,10 +38,8 @@ def draw_stills(split: str, num_videos: int, *, num_stills: int, side: int) -> U
 
 
 def as_picture(image: UInt8[Tensor, "3 H H"]) -> str:
-    """Turn a still into a data URI with a PNG."""
-    file = io.BytesIO()
-    Image.fromarray(image.movedim(0, -1).numpy()).save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    """Turn a still into a data URI, without loss."""
+    return picture_uri(Image.fromarray(image.movedim(0, -1).numpy()), lossless=True)
 
 
 def stills_html(stills: UInt8[Tensor, "V S 3 H H"], captions: Sequence[str], *, side: int = 56) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from diffret_core.course.layout import AXIS, base_layout
+from diffret_core.course.layout import AXIS, axis_title, base_layout
 from diffret_core.course.style import GENERATED, INK, PLACES, QUIET, SIMILARITY
 
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -69,7 +69,7 @@ def curves_figure(curves: Sequence[Curve], own: Curve) -> go.Figure:
     ends = [curve.num_pairs[-1] for curve in (*curves, own) if curve.num_pairs]
     layout = base_layout("<b>Loss</b>, as a share of what a model costs that knows nothing", height=380)
     layout.update(
-        xaxis={**AXIS, "type": "log", "title": {"text": "pairs of a text and a video seen"}, "dtick": 1},
+        xaxis={**AXIS, "type": "log", "title": axis_title("pairs of a text and a video seen"), "dtick": 1},
         yaxis={**AXIS, "range": [0, 1.6], "nticks": 5},
         shapes=[
             {
@@ -84,7 +84,7 @@ def curves_figure(curves: Sequence[Curve], own: Curve) -> go.Figure:
         ],
         margin={"l": 56, "r": 40, "t": 56, "b": 56},
         showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
     )
     layout.xaxis.range = [math.log10(min(own.num_pairs)), math.log10(max(ends)) + 0.05]
     return go.Figure(data=[*lines, _line(own, GENERATED, "solid", markers=True)], layout=layout)
