@@ -16,7 +16,7 @@ from diffret_core.course.style import INK, PAPER, QUIET, SIMILARITY
 from diffret_core.course.thumbnails import picture_uri
 
 PIXELS_PER_CELL = 22
-MATRIX, CURVES = (0.0, 0.60), (0.72, 1.0)
+MATRIX, CURVES = (0.0, 0.60), (0.74, 1.0)
 """Where both parts of the figure lie, as fractions of its width."""
 
 
@@ -71,16 +71,15 @@ def sharpening_figure(
         captions: The text of each row.
         pictures: A picture of each column's video as a data URI.
     """
-    lowest = min(float(one.similarity.min()) for one in snapshots)
     names = [as_plain_text(caption) for caption in captions]
     figure = go.Figure(
-        data=[_matrix(snapshots[0], names, lowest), *_curves(snapshots), *_marks(snapshots[0])],
+        data=[_matrix(snapshots[0], names), *_curves(snapshots), *_marks(snapshots[0], snapshots[-1].step)],
         layout=_layout(snapshots, len(captions)),
     )
     figure.frames = [
         go.Frame(
             name=str(one.step),
-            data=[go.Heatmap(z=_rows(one.similarity)), *_marks(one)],
+            data=[go.Heatmap(z=_rows(one.similarity)), *_marks(one, snapshots[-1].step)],
             traces=[0, 3, 4],
         )
         for one in snapshots
@@ -122,14 +121,14 @@ def _rows(similarity: Float[Tensor, "P P"]) -> list[list[float]]:
     return [[round(value, 2) for value in row] for row in similarity.tolist()]
 
 
-def _matrix(snapshot: Snapshot, names: list[str], lowest: float) -> go.Heatmap:
+def _matrix(snapshot: Snapshot, names: list[str]) -> go.Heatmap:
     return go.Heatmap(
         z=_rows(snapshot.similarity),
         y=names,
-        zmin=min(lowest, 0),
+        zmin=0,
         zmax=1,
         colorscale=[[0, PAPER], [1, SIMILARITY]],
-        colorbar={"x": MATRIX[1] + 0.005, "len": 0.62, "y": 0.62, "thickness": 10, "outlinewidth": 0, "nticks": 4},
+        colorbar={"x": MATRIX[1], "len": 0.4, "y": 0.8, "thickness": 10, "outlinewidth": 0, "tickvals": [0, 0.5, 1]},
         xgap=1,
         ygap=1,
         hovertemplate="%{y}<br>with video %{x}: %{z:.2f}<extra></extra>",
@@ -153,7 +152,8 @@ def _curves(snapshots: Sequence[Snapshot]) -> list[go.Scatter]:
     ]
 
 
-def _marks(snapshot: Snapshot) -> list[go.Scatter]:
+def _marks(snapshot: Snapshot, last: int) -> list[go.Scatter]:
+    side = "right" if snapshot.step < last / 2 else "left"  # where there is room for the number
     return [
         go.Scatter(
             x=[snapshot.step],
@@ -162,7 +162,7 @@ def _marks(snapshot: Snapshot) -> list[go.Scatter]:
             yaxis=f"y{axis}",
             mode="markers+text",
             text=[f"{height:.{places}f}"],
-            textposition="top right" if axis == 2 else "top left",
+            textposition=f"top {side}",
             marker={"size": 10, "color": PAPER, "line": {"color": INK, "width": 2}},
             cliponaxis=False,
             hoverinfo="skip",
@@ -173,19 +173,19 @@ def _marks(snapshot: Snapshot) -> list[go.Scatter]:
 
 def _layout(snapshots: Sequence[Snapshot], num_pairs: int) -> go.Layout:
     last = snapshots[-1].step
-    layout = base_layout("<b>Similarities</b> of texts (rows) and videos they were not trained on", height=560)
+    layout = base_layout("<b>Similarity</b> of texts (rows) and videos (columns) that are not trained on", height=560)
     across = {**AXIS, "domain": CURVES, "range": [-0.04 * last, 1.08 * last], "nticks": 4, "linecolor": QUIET}
     top = max(one.loss for one in snapshots)
     best = max(one.recall for one in snapshots)
     return layout.update(
-        margin={"l": 300, "r": 30, "t": 56, "b": 78},
-        xaxis={**AXIS, "domain": MATRIX, "showticklabels": False, "range": [-0.5, num_pairs - 0.5]},
+        margin={"l": 300, "r": 30, "t": 56, "b": 88},
+        xaxis={**AXIS, "domain": MATRIX, "showticklabels": False, "ticks": "", "range": [-0.5, num_pairs - 0.5]},
         yaxis={**AXIS, "range": [num_pairs + 0.6, -0.5], "tickfont": {"size": 11}, "ticks": ""},
         xaxis2={**across, "anchor": "y2"},
         xaxis3={**across, "anchor": "y3", "title": axis_title("step")},
         yaxis2={**AXIS, "domain": [0.6, 0.95], "range": [0, 1.15 * top], "anchor": "x2", "nticks": 5},
         yaxis3={**AXIS, "domain": [0.1, 0.45], "range": [0, 1.25 * best], "anchor": "x3", "nticks": 5},
-        annotations=[_heading("loss of the batch", 1.0), _heading("R@1 in %, videos not trained on", 0.5)],
+        annotations=[_heading("loss of the batch", 1.0), _heading("R@1 in %, validation", 0.5)],
         sliders=[slider([str(one.step) for one in snapshots], "step ")],
     )
 

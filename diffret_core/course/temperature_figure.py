@@ -10,11 +10,12 @@ from torch import Tensor
 from diffret_core.course.layout import AXIS, base_layout, slider
 from diffret_core.course.style import COMBINED, GENERATED, QUIET, SIMILARITY
 
+Number = float | int
 PANELS = ((0.0, 0.28), (0.36, 0.64), (0.72, 1.0))
 
 
 def temperature_figure(
-    row: Float[Tensor, " V"], positive: int, scales: Sequence[float], names: Sequence[str]
+    row: Float[Tensor, " V"], positive: int, scales: Sequence[Number], names: Sequence[str]
 ) -> go.Figure:
     """Draw a row of similarities, its probabilities, and the share of the push that each wrong candidate gets.
 
@@ -37,7 +38,7 @@ def temperature_figure(
     return figure
 
 
-def shares_of_push(row: Float[Tensor, " V"], positive: int, scale: float) -> Float[Tensor, " V"]:
+def shares_of_push(row: Float[Tensor, " V"], positive: int, scale: Number) -> Float[Tensor, " V"]:
     """Give the part of the gradient on wrong candidates that each of them gets; the right one is pulled and gets 0."""
     wrong = torch.softmax(scale * row, dim=0).clone()
     wrong[positive] = 0
@@ -45,7 +46,7 @@ def shares_of_push(row: Float[Tensor, " V"], positive: int, scale: float) -> Flo
 
 
 def _both(
-    row: Float[Tensor, " V"], positive: int, scale: float, names: Sequence[str], colours: list[str]
+    row: Float[Tensor, " V"], positive: int, scale: Number, names: Sequence[str], colours: list[str]
 ) -> list[go.Bar]:
     heights = (torch.softmax(scale * row, dim=0), shares_of_push(row, positive, scale))
     return [_bars(height.tolist(), names, colours, axis) for axis, height in zip((2, 3), heights, strict=True)]
@@ -66,7 +67,7 @@ def _bars(heights: list[float], names: Sequence[str], colours: list[str], axis: 
     )
 
 
-def _layout(scales: Sequence[float], names: Sequence[str]) -> go.Layout:
+def _layout(scales: Sequence[Number], names: Sequence[str]) -> go.Layout:
     layout = base_layout("", height=380)
     titles = ("similarity", "probability", "share of the push away")
     for number, (domain, title) in enumerate(zip(PANELS, titles, strict=True), start=1):

@@ -470,9 +470,10 @@ print(f"R@1 with random weights: {at_first:.1f} %; by chance it would be {100 / 
 
 # %%
 start = {name: value.clone() for name, value in clip.state_dict().items()}
-by_hand = torch.optim.SGD(clip.parameters(), lr=0.01)
+by_hand = torch.optim.SGD(clip.parameters(), lr=0.03)
 loss_before = loss_of_step(0)
 loss_before.backward()
+torch.nn.utils.clip_grad_norm_(clip.parameters(), 1.0)  # a long gradient is cut to length 1
 by_hand.step()
 print(f"the same batch: {loss_before.item():.2f} before the step, {loss_of_step(0).item():.2f} after it")
 clip.load_state_dict(start)  # back to the beginning
@@ -533,7 +534,8 @@ show.figure(
         [held_captions[text] for text in shown],
         [stills.as_picture(held[video, 0]) for video in shown],
     ),
-    "Darker is more similar. Right: mean loss of the last ten batches, and R@1 among 200 validation videos.",
+    "Darker is more similar; 0 and below is white. Right: the mean loss of the last ten batches, and R@1 among all 200 "
+    "validation videos.",
 )
 
 # %% [markdown]
@@ -659,7 +661,7 @@ print(f"batches in groups    {mean_loss(lambda step: grouped_pairs_of_step(step,
 # |---|---|
 # | you, just now; pre-training 1 | cosine of sentence and **one** frame |
 # | pre-training 2 and 3 | cosine of sentence and **mean** of frames, after the temporal transformer |
-# | stage 1 | as in the paper: **token interaction** of words and frames (notebook 03); and the sentence's cosine besides |
+# | stage 1 | as in the paper: **token interaction** of words and frames (notebook 03); and the sentence's cosine |
 #
 # The paper needs no pre-training: it starts from CLIP, which has seen hundreds of millions of pairs.
 
