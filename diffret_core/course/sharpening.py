@@ -173,12 +173,12 @@ def _marks(snapshot: Snapshot, last: int) -> list[go.Scatter]:
 
 def _layout(snapshots: Sequence[Snapshot], num_pairs: int) -> go.Layout:
     last = snapshots[-1].step
-    layout = base_layout("<b>Similarity</b> of texts (rows) and videos (columns) that are not trained on", height=560)
+    layout = base_layout("<b>Similarity</b> of texts (rows) and videos (columns) that are not trained on", height=530)
     across = {**AXIS, "domain": CURVES, "range": [-0.04 * last, 1.08 * last], "nticks": 4, "linecolor": QUIET}
     top = max(one.loss for one in snapshots)
     best = max(one.recall for one in snapshots)
     return layout.update(
-        margin={"l": 300, "r": 30, "t": 56, "b": 88},
+        margin={"l": 300, "r": 30, "t": 56, "b": 62},
         xaxis={**AXIS, "domain": MATRIX, "showticklabels": False, "ticks": "", "range": [-0.5, num_pairs - 0.5]},
         yaxis={**AXIS, "range": [num_pairs + 0.6, -0.5], "tickfont": {"size": 11}, "ticks": ""},
         xaxis2={**across, "anchor": "y2"},

@@ -151,7 +151,8 @@ draw = torch.Generator().manual_seed(0)
 for size in (3, 64, 128):
     similarity = torch.rand(size, size, generator=draw)
     for scale in (1.0, 14.3, 100.0):
-        assert torch.allclose(symmetric_loss(similarity, scale), contrastive_loss(similarity, torch.tensor(scale)))
+        in_package = contrastive_loss(similarity, torch.tensor(scale))
+        assert torch.allclose(symmetric_loss(similarity, scale), in_package)
 equal = contrastive_loss(torch.zeros(64, 64), torch.tensor(10.0))
 assert abs(equal - math.log(64)) < 1e-5
 print("the same in 9 cases; and 64 equal candidates cost ln 64")
@@ -234,26 +235,27 @@ captions = [caption for caption, _ in pairs]
 with torch.no_grad():
     texts = model.encode_texts(captions)
     test_S = model.similarity(texts, samples.videos)  # [1000 texts, 1000 videos]
-asked = int((test_S.diagonal() - test_S.masked_fill(torch.eye(1000).bool(), -1).amax(dim=1) - 0.02).abs().argmin())
+ahead = test_S.diagonal() - test_S.masked_fill(torch.eye(1000).bool(), -1).amax(dim=1)
+asked = int((ahead - 0.02).abs().argmin())  # a sentence whose own video is just ahead of all others
 others = [video for video in test_S[asked].argsort(descending=True).tolist() if video != asked]
-row = test_S[asked, [asked, *(others[place] for place in (0, 4, 49, 199, 799))]]
-names = ["own", "1st", "5th", "50th", "200th", "800th"]
+row = test_S[asked, [asked, *(others[place] for place in (0, 4, 19, 49, 199))]]
+names = ["own", "1st", "5th", "20th", "50th", "200th"]
 scales = (1, 2, 5, 10, 14.3, 20, 30, 50, 75, 100)
 show.figure(
     temperature_figure(row, 0, scales, names),
-    f"“{captions[asked]}”. Green: its own video. Orange: the 1st of the others, the most similar wrong one. "
-    "Then the 5th, the 50th and so on.",
+    f"“{captions[asked]}”. Green: its own video. Orange: the most similar of all others. "
+    "Then the 5th most similar, the 20th and so on.",
 )
 
 # %% [markdown]
-# **What to see.** At 1 all look alike, and all wrong ones are pushed equally. At 100 only the nearest wrong one is
-# pushed at all. The scale decides *whom the loss listens to*.
+# **What to see.** At 1 all look alike, and every wrong one gets its share of the push. At 100 nearly all of it falls on
+# the nearest wrong one. The scale decides *whom the loss listens to*.
 
 # %%
 for scale in (1, 5, 20, 100):
     share = shares_of_push(row, 0, scale)
     loss = contrastive_loss(test_S[:64, :64], torch.tensor(float(scale)))
-    print(f"logit_scale {scale:3}: {share[1]:4.0%} of the push on the 1st other; loss of 64 test pairs {loss:.3f}")
+    print(f"logit_scale {scale:3}: {share[1]:4.0%} of the push on the nearest; loss of 64 pairs {loss:.3f}")
 print(f"the model of the course ended its training at {model.logit_scale:.1f}")
 
 # %% [markdown]
@@ -349,7 +351,8 @@ for start in range(0, 640, 64):
     in_package = belong_together(tokenize(some_captions, 32)[0], numbers) & ~own
     assert torch.equal(no_negative(some_videos, some_captions), in_package)
 print("10 batches: as in the package")
-masked = contrastive_loss(perfect, torch.tensor(100.0), same_video=no_negative(["v1", "v1", "v2"], ["a", "b", "c"]))
+together = no_negative(["v1", "v1", "v2"], ["a", "b", "c"])
+masked = contrastive_loss(perfect, torch.tensor(100.0), same_video=together)
 assert masked < 1e-5
 print("the perfect model now pays nothing")
 
@@ -360,12 +363,12 @@ print("the perfect model now pays nothing")
 video_number = {video: number for number, video in enumerate(collection.video_ids("train"))}
 video_of_text = torch.tensor([video_number[video] for _, video in train_pairs])
 for size in (16, 64, 128, 256):
-    batches = [video_of_text[pairs_of_step(step, len(video_of_text), size, seed=0)] for step in range(300)]
-    hit = sum(len(batch.unique()) < size for batch in batches)
+    batches = [pairs_of_step(step, len(video_of_text), size, seed=0) for step in range(300)]
+    hit = sum(len(video_of_text[batch].unique()) < size for batch in batches)
     print(f"batches of {size:3} with a video twice: {hit / 300:4.0%}")
 
 # %% [markdown]
-# Few pairs are hit, but nearly every large batch. And one kind of duplicate no mask can see: a caption that happens
+# Few pairs are hit, but most large batches. And one kind of duplicate no mask can see: a caption that happens
 # to be true of another video too. Nobody has marked those.
 #
 # ## A training, live
@@ -384,7 +387,8 @@ held = stills.draw_stills("validation", 200, num_stills=2, side=32)
 held_captions = dict(reversed([(video, caption) for caption, video in collection.pairs("validation")]))
 held_captions = [held_captions[video] for video in collection.video_ids("validation")[:200]]
 train_captions = [caption for caption, video in train_pairs if video_number[video] < 800]
-print("validation", tuple(held.shape), " with", len(held_captions), "captions;", len(train_captions), "for training")
+print("validation", tuple(held.shape))
+print("captions  ", len(train_captions), "and", len(held_captions))
 HTML(stills.stills_html(trained_on[:4], [train_captions[5 * video] for video in range(4)]))
 
 # %% [markdown]
@@ -407,7 +411,8 @@ half = (0.5, 0.5, 0.5)
 train_images = normalise_frames(trained_on.flatten(0, 1), half, half).unflatten(0, trained_on.shape[:2])
 held_images = normalise_frames(held.flatten(0, 1), half, half).unflatten(0, held.shape[:2])
 train_words, held_words = tokenize(train_captions, 32), tokenize(held_captions, 32)
-print(f"{sum(weights.numel() for weights in clip.visual.parameters()):,} weights for pictures, all random")
+num_weights = sum(weights.numel() for weights in clip.visual.parameters())
+print(f"{num_weights:,} weights for pictures, all random")
 
 # %% [markdown]
 # A batch is 64 captions, each with one random moment of its video. Their vectors are scaled to length 1, so that a
@@ -423,20 +428,22 @@ BATCH = 64
 
 def encode(word_ids, word_mask, images):
     sentence = encoders.encode_words(clip, *trim(word_ids, word_mask))[1]  # [B, 64]
-    return functional.normalize(sentence, dim=-1), functional.normalize(clip.encode_image(images), dim=-1)
+    picture = clip.encode_image(images)  # [B, 64]
+    return functional.normalize(sentence, dim=-1), functional.normalize(picture, dim=-1)
 
 
-def similarity_of(chosen, draw):
+def loss_of(chosen, draw):
     moment = torch.randint(4, (len(chosen),), generator=draw)
-    sentence, picture = encode(*(tokens[chosen] for tokens in train_words), train_images[video_of_text[chosen], moment])
-    return sentence @ picture.T  # [B, B]
+    videos = video_of_text[chosen]
+    sentence, picture = encode(*(part[chosen] for part in train_words), train_images[videos, moment])
+    together = no_negative(videos.tolist(), [train_captions[text] for text in chosen.tolist()])
+    scale = clip.logit_scale.exp().clamp(max=100)
+    return contrastive_loss(sentence @ picture.T, scale, same_video=together)
 
 
 def loss_of_step(step):
     chosen = pairs_of_step(step, len(train_captions), BATCH, seed=0)
-    S = similarity_of(chosen, generator(0, "moments", step))
-    together = no_negative(video_of_text[chosen].tolist(), [train_captions[text] for text in chosen.tolist()])
-    return contrastive_loss(S, clip.logit_scale.exp().clamp(max=100), same_video=together)
+    return loss_of(chosen, generator(0, "moments", step))
 
 
 # %% [markdown]
@@ -450,7 +457,7 @@ from diffret_core.randomness import numpy_generator
 
 @torch.no_grad()
 def judge(words, images):
-    clip.eval()  # batch normalisation with its running averages: a result must not depend on the other videos
+    clip.eval()  # batch normalisation as averaged in training: no video depends on the others
     sentence, picture = encode(*words, images.flatten(0, 1))
     clip.train()
     video = functional.normalize(picture.unflatten(0, images.shape[:2]).mean(dim=1), dim=-1)
@@ -476,7 +483,7 @@ loss_before.backward()
 torch.nn.utils.clip_grad_norm_(clip.parameters(), 1.0)  # a long gradient is cut to length 1
 by_hand.step()
 print(f"the same batch: {loss_before.item():.2f} before the step, {loss_of_step(0).item():.2f} after it")
-clip.load_state_dict(start)  # back to the beginning
+_ = clip.load_state_dict(start)  # back to the beginning
 
 # %% [markdown]
 # `Trainer` in the package repeats this with AdamW, a learning rate that rises and falls, and a limit on the gradient:
@@ -527,6 +534,15 @@ predict.curve(
     high=100,
 )
 
+# %% [markdown]
+# <details>
+# <summary>Why?</summary>
+#
+# It starts at chance, 1 in 200. Colours come first and help much; then every point costs more steps, and the learning
+# rate falls to 0 at the end.
+#
+# </details>
+
 # %%
 show.figure(
     sharpening.sharpening_figure(
@@ -534,24 +550,25 @@ show.figure(
         [held_captions[text] for text in shown],
         [stills.as_picture(held[video, 0]) for video in shown],
     ),
-    "Darker is more similar; 0 and below is white. Right: the mean loss of the last ten batches, and R@1 among all 200 "
-    "validation videos.",
+    "Darker is more similar; 0 and below is white. Right: the mean loss of the last ten batches, "
+    "and R@1 among all 200 validation videos.",
 )
 
 # %% [markdown]
-# **What to see.** Move the slider from left to right. At first all are alike. Then whole blocks separate, by colour;
-# later the diagonal stands out. The last two rows have the same words. Do their four cells ever differ?
+# **What to see.** Move the slider from left to right. At first a text finds all videos alike. Then blocks separate, by
+# colour; later the diagonal stands out. The last two texts have the same words. Do their four cells ever differ much?
 
 # %%
 final_S = judge(held_words, held_images)
 recall, (low, high) = first_places(final_S)
-print(f"R@1 among 200 validation videos: {recall:.1f} % (95 % interval {low:.1f} to {high:.1f}; chance 0.5)")
-first, second = torch.tensor(couples + [(b, a) for a, b in couples]).T  # each caption, and the video of its double
-place = 2 - (final_S[first, first] > final_S[first, second]).long()  # 1: its own video is before the other one
+print(f"R@1 among 200 videos: {recall:.1f} % (95 % interval {low:.1f} to {high:.1f}; chance 0.5)")
+first, second = torch.tensor(couples + [(b, a) for a, b in couples]).T  # a caption, the video of its double
+is_first = final_S[first, first] > final_S[first, second]
+place = 2 - is_first.long()  # 1: its own video is before the other one
 low, high = bootstrap_interval(place, numpy_generator(0, "bootstrap"))
 print(
-    f"{len(place)} captions that share all words with another one: own video before that one's in "
-    f"{100 * (place == 1).float().mean():.0f} % (interval {low:.0f} to {high:.0f}; a coin 50)"
+    f"{len(place)} captions with a double, one of the same words: own video before the double's in "
+    f"{100 * is_first.float().mean():.0f} %\n(interval {low:.0f} to {high:.0f}; a coin 50)"
 )
 
 # %% [markdown]
@@ -610,16 +627,16 @@ from diffret_core.training.alike import alike_captions, grouped_pairs_of_step
 from diffret_core.training.pairs import TrainingPairs
 
 some = 1000
-few = TrainingPairs(trained_on, torch.ones(800, 4).bool(), *(part[:some] for part in train_words), video_of_text[:some])
+words = [part[:some] for part in train_words]
+few = TrainingPairs(trained_on, torch.ones(800, 4).bool(), *words, video_of_text[:some])
 with torch.no_grad():
     sentences = model.encode_tokens(few.word_ids, few.word_mask).sentence
 mine, in_package = nearest_of_others(sentences, few.video_of_text, 8), alike_captions(model, few, 8)
 unit = functional.normalize(sentences, dim=-1)
 cosines = [(unit[:, None] * unit[chosen]).sum(dim=-1) for chosen in (torch.as_tensor(mine), in_package)]
 assert torch.allclose(*cosines, atol=1e-5)  # compared by cosine: equal ones may come in any order
-print("1,000 captions: as near as those that the package finds")
+print("1,000 captions: as near as those that the package finds\n")
 
-# %%
 with torch.no_grad():
     own_sentences = encoders.encode_words(clip, *train_words)[1]
 alike = torch.as_tensor(nearest_of_others(own_sentences, video_of_text[: len(train_captions)], 32))
@@ -636,17 +653,12 @@ for text in (0, 10):
 # %%
 @torch.no_grad()
 def mean_loss(choose):
-    losses = []
-    for step in range(10):
-        chosen = choose(step)
-        S = similarity_of(chosen, generator(1, "moments", step))
-        together = no_negative(video_of_text[chosen].tolist(), [train_captions[text] for text in chosen.tolist()])
-        losses.append(contrastive_loss(S, clip.logit_scale.exp(), same_video=together).item())
-    return sum(losses) / len(losses)
+    return sum(loss_of(choose(step), generator(1, "moments", step)).item() for step in range(10)) / 10
 
 
-print(f"batches at random    {mean_loss(lambda step: pairs_of_step(step, len(alike), BATCH, seed=1)):.2f}")
-print(f"batches in groups    {mean_loss(lambda step: grouped_pairs_of_step(step, alike, BATCH, 8, seed=1)):.2f}")
+at_random = mean_loss(lambda step: pairs_of_step(step, len(alike), BATCH, seed=1))
+in_groups = mean_loss(lambda step: grouped_pairs_of_step(step, alike, BATCH, 8, seed=1))
+print(f"mean loss, batches at random {at_random:.2f}; in groups of captions that are alike {in_groups:.2f}")
 
 # %% [markdown]
 # The same network pays more in hard company, so it has more to learn there. What tells these captions apart is often
@@ -675,14 +687,14 @@ own_loss = [sum(losses[point - 9 : point + 1]) / 10 / math.log(BATCH) for point 
 yours = Curve("yours, just now", [BATCH * (point + 1) for point in points], own_loss)
 show.figure(
     curves_figure(curves, yours),
-    "Contrastive losses on training batches; 1 (dotted) is what equal similarities cost, ln B. The scale below is "
-    "logarithmic. Stages differ in S and in their batches, so compare heights within one.",
+    "Contrastive losses on training batches; 1 (dotted) is what equal similarities cost, ln B. "
+    "The scale below is logarithmic. Stages differ in S and batches: compare heights within one.",
 )
 print(f"pairs seen: you {yours.num_pairs[-1]:,}, the weights of the course {curves[-1].num_pairs[-1]:,}")
 
 # %% [markdown]
-# **What to see.** The first guess of random weights costs *more* than equal similarities: being wrong with confidence
-# is worse than not knowing. Then all curves fall. Yours ends where theirs have hardly begun.
+# **What to see.** Random weights cost *more* than equal similarities: being wrong with confidence is worse than not
+# knowing. Then the curves fall. Yours ends after a small part of the pairs that theirs saw.
 #
 # In the paper's recipe the loss meets a pretrained CLIP: batches of 128, 5 epochs, AdamW with weight decay 0.2, a
 # warm-up over a tenth of the steps, gradients cut at norm 1. New layers learn at 1e-4, CLIP's own weights at a far
@@ -701,11 +713,12 @@ test_images = normalise_frames(test_stills.flatten(0, 1), half, half).unflatten(
 target = torch.arange(200)
 my_ranks = target_ranks(judge(tokenize(captions[:200], 32), test_images), target)
 their_ranks = target_ranks(test_S[:200, :200], target)
-for name, ranks in (("yours, one moment at a time", my_ranks), ("the course's, all frames", their_ranks)):
+for name, ranks in (("yours, single moments", my_ranks), ("the course's, all frames", their_ranks)):
     low, high = bootstrap_interval(ranks, numpy_generator(0, "bootstrap"))
-    print(f"{name:28} R@1 {retrieval_metrics(ranks)['R@1']:.1f} % (95 % interval {low:.1f} to {high:.1f})")
+    recall = retrieval_metrics(ranks)["R@1"]
+    print(f"{name:25} R@1 {recall:.1f} % (95 % interval {low:.1f} to {high:.1f})")
 low, high = paired_bootstrap_interval(their_ranks, my_ranks, numpy_generator(0, "paired bootstrap"))
-print(f"difference between {low:.1f} and {high:.1f} points, query by query; 200 videos of the sample collection")
+print(f"difference, query by query: {low:.1f} to {high:.1f} points (95 % interval; sample collection)")
 
 # %% [markdown]
 # ## The discriminative baseline
@@ -723,14 +736,16 @@ for direction, rows in (("text to video", test_S), ("video to text", test_S.T)):
         f"{direction}: R@1 {found['R@1']:.1f} ({low:.1f} to {high:.1f})  R@5 {found['R@5']:.1f}  "
         f"R@10 {found['R@10']:.1f}  median {found['median_rank']:g}  mean {found['mean_rank']:.2f}"
     )
-    print(f"               {100 * (ranks <= 32).float().mean():.1f} % of the targets are among the best 32")
+    among = 100 * (ranks <= 32).float().mean()
+    print(f"               {among:.1f} % of the targets are among the best 32")
 
 # %% [markdown]
 # The last number is a **ceiling**. Stage 2 re-ranks the best 32 and cannot bring back what is not among them.
 #
 # For scale, on **MSR-VTT** (a benchmark, 1,000 test pairs, CLIP ViT-B/32, text to video; published figures that this
 # project has not reproduced): CLIP untrained on it has R@1 31.1, stage 1 alone 46.6 in another group's paper,
-# DiffusionRet 49.0. Most of the way is the loss of this notebook.
+# DiffusionRet 49.0. Most of the gain over CLIP comes before any
+# generator.
 #
 # ## What you can now say
 #
