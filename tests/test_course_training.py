@@ -81,7 +81,9 @@ def test_sharpening_figure_has_every_snapshot_under_its_slider():
     last = figure.frames[-1]
     assert list(last.data[0].z[2]) == [-0.1, 0.2, 0.3]
     assert [last.data[1].y[0], last.data[2].y[0]] == [1.25, 40.0]
-    assert [type(figure.data[trace]) for trace in last.traces] == [type(part) for part in last.data]
+    first = [figure.data[trace] for trace in last.traces]
+    assert [part.type for part in first] == ["heatmap", "scatter", "scatter"]
+    assert [list(part.x) for part in first[1:]] == [[0], [0]]  # the marks at the slider, not the curves
     assert list(figure.data[0].y) == ["one", "two", "&lt;three&gt;"]
     assert len(figure.layout.images) == 3
 
@@ -119,13 +121,14 @@ def test_temperature_figure_has_every_scale_under_its_slider():
 @pytest.fixture
 def run_folder(tmp_path):
     recipe = {
-        "pretraining": [{"num_steps": 20, "batch_size": 8}],
+        "pretraining": [{"num_steps": 20, "batch_size": 8}, {"num_steps": 5, "batch_size": 16}],
         "contrastive": {"num_steps": 10, "batch_size": 4, "sentence_weight": 1.0},
     }
     (tmp_path / "recipe.json").write_text(json.dumps(recipe))
     lines = [
         {"stage": "pre-training 1", "step": 10, "loss": math.log(8)},
         {"stage": "pre-training 1", "step": 20, "loss": 0.0},
+        {"stage": "pre-training 2", "step": 5, "loss": math.log(16)},
         {"stage": "stage 1", "step": 10, "loss": math.log(4)},
         {"stage": "stage 2", "step": 10, "loss": 9.0},
     ]
@@ -134,9 +137,10 @@ def run_folder(tmp_path):
 
 
 def test_log_is_read_as_share_of_what_knowing_nothing_costs(run_folder):
-    first, second = contrastive_curves(run_folder)
+    first, second, third = contrastive_curves(run_folder)
     assert first == Curve("pre-training 1", [80, 160], pytest.approx([1.0, 0.5]))  # smoothed over the points before
-    assert second == Curve("stage 1", [20 * 8 + 10 * 4], pytest.approx([0.5]))  # it compares two matrices
+    assert second == Curve("pre-training 2", [20 * 8 + 5 * 16], pytest.approx([1.0]))
+    assert third == Curve("stage 1", [20 * 8 + 5 * 16 + 10 * 4], pytest.approx([0.5]))  # it compares two matrices
 
 
 def test_log_of_a_run_without_pretraining_is_read(run_folder):
@@ -152,9 +156,9 @@ def test_smoothing_takes_the_last_few():
 
 def test_curves_differ_by_more_than_colour(run_folder):
     figure = curves_figure(contrastive_curves(run_folder), Curve("yours", [10, 20], [1.1, 0.9]))
-    assert [line.name for line in figure.data] == ["pre-training 1", "stage 1", "yours"]
+    assert [line.name for line in figure.data] == ["pre-training 1", "pre-training 2", "stage 1", "yours"]
     looks = {(line.line.dash, line.mode) for line in figure.data}
-    assert len(looks) == 3
+    assert len(looks) == 4
     low, high = figure.layout.xaxis.range
     assert low == pytest.approx(1.0)
     assert high > math.log10(200)

@@ -153,7 +153,7 @@ def _curves(snapshots: Sequence[Snapshot]) -> list[go.Scatter]:
 
 
 def _marks(snapshot: Snapshot, last: int) -> list[go.Scatter]:
-    side = "right" if snapshot.step < last / 2 else "left"  # where there is room for the number
+    number_right_until = {2: 0.8 * last, 3: 0.15 * last}  # where a falling and a rising curve leave room for it
     return [
         go.Scatter(
             x=[snapshot.step],
@@ -162,12 +162,12 @@ def _marks(snapshot: Snapshot, last: int) -> list[go.Scatter]:
             yaxis=f"y{axis}",
             mode="markers+text",
             text=[f"{height:.{places}f}"],
-            textposition=f"top {side}",
+            textposition="top right" if snapshot.step < number_right_until[axis] else "top left",
             marker={"size": 10, "color": PAPER, "line": {"color": INK, "width": 2}},
             cliponaxis=False,
             hoverinfo="skip",
         )
-        for axis, height, places in ((2, snapshot.loss, 2), (3, snapshot.recall, 0))
+        for axis, height, places in ((2, snapshot.loss, 2), (3, snapshot.recall, 1))
     ]
 
 

@@ -255,7 +255,7 @@ show.figure(
 for scale in (1, 5, 20, 100):
     share = shares_of_push(row, 0, scale)
     loss = contrastive_loss(test_S[:64, :64], torch.tensor(float(scale)))
-    print(f"logit_scale {scale:3}: {share[1]:4.0%} of the push on the nearest; loss of 64 pairs {loss:.3f}")
+    print(f"logit_scale {scale:3}: {share[1]:4.0%} of the push on the nearest; loss of 64 pairs {loss:.2f}")
 print(f"the model of the course ended its training at {model.logit_scale:.1f}")
 
 # %% [markdown]
@@ -556,13 +556,14 @@ show.figure(
 
 # %% [markdown]
 # **What to see.** Move the slider from left to right. At first a text finds all videos alike. Then blocks separate, by
-# colour; later the diagonal stands out. The last two texts have the same words. Do their four cells ever differ much?
+# colour; later single cells stand out, most of them on the diagonal. The last two texts have the same words. Do their
+# four cells ever differ much?
 
 # %%
 final_S = judge(held_words, held_images)
 recall, (low, high) = first_places(final_S)
 print(f"R@1 among 200 videos: {recall:.1f} % (95 % interval {low:.1f} to {high:.1f}; chance 0.5)")
-first, second = torch.tensor(couples + [(b, a) for a, b in couples]).T  # a caption, the video of its double
+first, second = torch.tensor(couples + [(b, a) for a, b in couples]).T  # caption, video of its double
 is_first = final_S[first, first] > final_S[first, second]
 place = 2 - is_first.long()  # 1: its own video is before the other one
 low, high = bootstrap_interval(place, numpy_generator(0, "bootstrap"))
@@ -658,7 +659,7 @@ def mean_loss(choose):
 
 at_random = mean_loss(lambda step: pairs_of_step(step, len(alike), BATCH, seed=1))
 in_groups = mean_loss(lambda step: grouped_pairs_of_step(step, alike, BATCH, 8, seed=1))
-print(f"mean loss, batches at random {at_random:.2f}; in groups of captions that are alike {in_groups:.2f}")
+print(f"mean loss of batches at random {at_random:.2f}, in groups that are alike {in_groups:.2f}")
 
 # %% [markdown]
 # The same network pays more in hard company, so it has more to learn there. What tells these captions apart is often
