@@ -121,7 +121,7 @@ def test_mistake_is_recognised_by_what_it_does():
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lambda x: None, "is None: is a `return` missing"),
+        (lambda x: None, "is None, as if a `return` or a value were missing. It should be"),
         (lambda x: x[:1], "has the shape (1, 3), expected (2, 3)"),
         (lambda x: x * math.nan, "holds NaN"),
         (lambda x: x / 0, "holds NaN"),
@@ -145,7 +145,7 @@ def test_wrong_answer_gets_a_clear_line(answer, said):
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [(13, "Not right: the answer is 13."), ("", "is an empty text"), ([12, 12], "has the shape (2,)")],
+    [(13, "Not right: the answer is 13."), ("", "is an empty text"), ([12, 12], "has the shape (2,), expected ()")],
 )
 def test_wrong_value_gets_a_clear_line(answer, said):
     assert said in line(answer, VALUE)
@@ -162,6 +162,11 @@ def test_text_and_parts_are_compared_one_by_one():
         "Not right: the answer is wrong in part 2, which is wrong in part 2, which is 'c'."
     )
     assert "expected 2 parts" in line(torch.ones(2), parts)
+    both = parts._replace(reference=lambda: (torch.ones(2), torch.zeros(3)), cases=((),))
+    assert line(lambda: (torch.ones(2), torch.ones(1)), both) == (
+        "both() is wrong in part 2, which is [1.0], of length 1, expected 3. "
+        "It should be ([1.0, 1.0], [0.0, 0.0, 0.0])."
+    )
 
 
 def test_answer_cannot_change_what_it_is_judged_by():

@@ -126,7 +126,7 @@ def _fault(given: Any, expected: Any, tolerance: float) -> str | None:
     if isinstance(given, _Stopped):
         return f"stops with {given.reason}"
     if given is None:
-        return None if expected is None else "is None: is a `return` missing, or a value?"
+        return None if expected is None else "is None, as if a `return` or a value were missing"
     if isinstance(given, str) and not given.strip():
         return "is an empty text"
     if isinstance(expected, str):
@@ -158,6 +158,8 @@ def _fault_in_numbers(given: Any, expected: Any, tolerance: float) -> str | None
         return f"is {_short(given)}, expected numbers"
     if found.isnan().any() and not right.isnan().any():
         return "holds NaN, which is not a number"
+    if found.shape != right.shape and found.dim() == right.dim() == 1:
+        return f"is {_short(given)}, of length {len(found)}, expected {len(right)}"
     if found.shape != right.shape:
         return f"has the shape {tuple(found.shape)}, expected {tuple(right.shape)}"
     if (found.dtype == torch.bool) != (right.dtype == torch.bool):
@@ -176,6 +178,8 @@ def _kind(numbers: Tensor) -> str:
 
 
 def _short(thing: Any) -> str:
-    """A thing in at most half a line."""
+    """A thing in at most half a line; of a tuple, each part."""
+    if isinstance(thing, tuple):
+        return f"({', '.join(map(_short, thing))})"
     shown = thing.tolist() if isinstance(thing, Tensor) else thing
     return textwrap.shorten(" ".join(repr(shown).split()), 60, placeholder=" …")

@@ -102,6 +102,7 @@ def _text(x: Number, y: Number, words: str, anchor: str = "middle", *, bold: boo
 
 def _drawing(height: int, marks: Sequence[str], words: str) -> str:
     return (
-        f'<svg role="img" aria-label="{escape(words, quote=True)}" width="{WIDTH}" height="{height}" '
-        f'style="display:block; background:{PAPER}; font-size:13px; font-family:{FONT}">{"".join(marks)}</svg>'
+        f'<svg role="img" aria-label="{escape(words, quote=True)}" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+        f'style="display:block; max-width:100%; height:auto; background:{PAPER}; font-size:13px; '
+        f'font-family:{FONT}">{"".join(marks)}</svg>'
     )

@@ -11,9 +11,9 @@ from diffret_core.course.style import FAINT, INK, PAPER
 from diffret_core.course.thumbnails import picture_uri
 
 SIDE = 58
-"""Twelve frames, the usual F, fit into one row of a notebook."""
+"""Most pixels of a side; twelve frames, the usual F, shrink until they fit into one row of a notebook."""
 
-_CELL = "display:inline-block; text-align:center; margin:0 3px 3px 0; vertical-align:top"
+_CELL = "display:inline-block; text-align:center; margin:0 0.3% 3px 0; vertical-align:top; width:8%; min-width:40px"
 
 
 def strip_html(frames: UInt8[Tensor, "F 3 H W"], seconds: Sequence[float], *, caption: str = "") -> str:
@@ -40,5 +40,5 @@ def _cell(frame: UInt8[Tensor, "3 H W"], label: str, is_real: bool) -> str:
     picture = picture_uri(Image.fromarray(frame.permute(1, 2, 0).numpy()))
     border = f"1px solid {FAINT}" if is_real else f"1px dashed {INK}"
     what = f"frame at {label}" if is_real else "padding, no frame"
-    image = f'<img src="{picture}" alt="{what}" width="{SIDE}" height="{SIDE}" style="border:{border}">'
-    return f'<div style="{_CELL}">{image}<div style="font-size:11px">{label}</div></div>'
+    image = f'<img src="{picture}" alt="{what}" style="border:{border}; width:{SIDE}px; max-width:96%; height:auto">'
+    return f'<div style="{_CELL}">{image}<div style="font-size:10px">{label}</div></div>'

@@ -9,7 +9,7 @@ from torch import Tensor
 from diffret_core.course.style import FAINT, INK, PAPER, QUIET, SIMILARITY
 
 WORD_END = "</w>"
-_BOX = "display:inline-block; text-align:center; margin:2px; padding:2px 5px; min-width:34px; font-size:12px"
+_BOX = "display:inline-block; text-align:center; margin:2px; padding:2px 3px; min-width:28px; font-size:12px"
 
 
 def tokens_html(pieces: Sequence[Sequence[str]], word_ids: Int[Tensor, "T W"], word_mask: Bool[Tensor, "T W"]) -> str:

@@ -1,15 +1,15 @@
 # %% [markdown]
 # # 01 · What goes in?
 #
-# **Goal.** You turn a video file and a sentence into the two arrays that the model reads, by hand, and then check that
-# `diffret_core` does the same.
+# **Goal.** By hand, you turn a video file and a sentence into the numbers that the model reads. Then you check that
+# the package `diffret_core` does the same.
 #
 # | | |
 # |---|---|
 # | you need | PyTorch tensors; nothing about retrieval or diffusion |
 # | time | 25 minutes with the exercises; Run All takes well under a minute |
 # | hardware | any computer; no GPU, no network |
-# | in the paper | what its experiments say of frames and words: 12 frames and 32 tokens for short videos |
+# | in the paper | the settings of its experiments: 12 frames and 32 tokens for short videos |
 #
 # Just opened? Choose **Run → Run All Cells** first. Letters such as F and W are in the [table of symbols](glossary.md).
 
@@ -42,7 +42,8 @@ collection, config = samples.collection, samples.model.config
 # %% [markdown]
 # ## Pairs
 #
-# A retrieval data set is a list of pairs: a sentence, and the video that it describes.
+# Retrieval is to find the video that a sentence describes. Its data are pairs: a sentence, called caption, and its
+# video.
 
 # %% tags=["nbval-check-output"]
 pairs = collection.pairs("test")
@@ -77,8 +78,8 @@ print("numbers         ", f"{pixels.size:,} in {len(reader) / reader.get_avg_fps
 print("bytes in file   ", f"{path.stat().st_size:,}")
 
 # %% [markdown]
-# That is over a million numbers for some three seconds of drawings. The file is over a hundred times smaller, since
-# neighbouring frames are nearly the same. The model may skip most of them too.
+# That is 1.7 million numbers, a byte each, for less than three seconds. The file is 200 times smaller, since
+# neighbouring frames are nearly the same. For the same reason the model may skip most of them.
 #
 # The question is: which ones does it look at?
 #
@@ -108,7 +109,8 @@ predict.number(
 # %% [markdown]
 # ## First rule: a regular step
 #
-# Say a file has $r$ frames a second, and $s$ are wanted. The step is a whole number of frames, and never 0:
+# Say a file has $r$ frames a second, and $s$ are wanted. Every so many frames one is proposed; this step is a whole
+# number, and never 0:
 #
 # $$
 # \mathrm{step} = \max(1, \mathrm{round}(r / s))
@@ -127,8 +129,8 @@ for wanted in (1, 2):
 #
 # *easy · 3 minutes*
 #
-# Write the rule as a function. It returns the numbers of the frames, the first of them 0. Replace the three dots; until
-# you do, the notebook uses our answer.
+# Write the rule as a function: `video_rate` is $r$, `frames_per_second` is $s$. It returns a list with the numbers of
+# the frames; the first is 0. Replace the three dots; until you do, the notebook uses our answer.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -166,8 +168,8 @@ regular_frames = check.answer("regular_frames", regular_frames)
 # %% [markdown]
 # ## Second rule: at most F, spread evenly
 #
-# A minute would still give 60 frames. So F places are spread evenly over the proposed ones, both ends included, and cut
-# off to whole numbers. Seven proposed frames and F = 4, then six and F = 4:
+# A minute would still give 60 frames. So F places in the list of proposed frames are chosen: spread evenly, both ends
+# included, and cut off to whole numbers. Seven proposed frames and F = 4, then six and F = 4:
 
 # %% tags=["nbval-check-output"]
 for num_proposed in (7, 6):
@@ -181,8 +183,8 @@ for num_proposed in (7, 6):
 #
 # *medium · 5 minutes*
 #
-# `frames` is what the first rule gave. Keep at most `max_frames` of them. If there are no more than that, keep them
-# all.
+# `frames` is the list that the first rule gave. Return at most `max_frames` of them. If there are no more than that,
+# keep them all. If `max_frames` is 1, keep the first.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -221,13 +223,14 @@ spread_out = check.answer("spread_out", spread_out)
 # ## The same in the package
 #
 # Both rules are one function of `diffret_core`: [sampling.py](../diffret_core/frames/sampling.py). Ours must agree
-# with it, for files of every length and rate.
+# with it, for many lengths and rates.
 
 # %% tags=["nbval-check-output"]
-cases = [(n, rate, wanted) for n in range(1, 300, 7) for rate in (12, 25, 29.97) for wanted in (1, 4)]
+rates = [(12, 1), (12, 4), (25, 1), (25, 4), (29.97, 1), (29.97, 4)]
+cases = [(n, rate, wanted) for n in range(1, 300, 7) for rate, wanted in rates]
 for n, rate, wanted in cases:
-    mine = spread_out(regular_frames(n, rate, wanted), 12)
-    assert mine == sample_frame_indices(n, rate, max_frames=12, frames_per_second=wanted)
+    mine = spread_out(list(regular_frames(n, rate, wanted)), 12)
+    assert list(mine) == sample_frame_indices(n, rate, max_frames=12, frames_per_second=wanted)
 print(f"{len(cases)} files: the same frames in each")
 
 # %% [markdown]
@@ -239,14 +242,14 @@ print(f"{len(cases)} files: the same frames in each")
 show.sampling([3, 6, 12, 13, 16, 20, 30, 45, 60, 120, 240], 25)
 
 # %% [markdown]
-# **What to see.** Up to 12 seconds every proposed frame is kept. From 13 seconds on, they move apart. At two minutes a
-# frame stands for more than ten seconds: what happens in between is never seen. For long videos the paper
-# therefore takes F = 64.
+# **What to see.** Up to 12 seconds every proposed frame is kept. From 13 seconds on, the kept ones move apart. At two
+# minutes they are 10.8 seconds apart: what happens in between is never seen. For the long videos of ActivityNet and
+# DiDeMo the paper takes F = 64.
 #
 # ## The frames of our samples
 #
-# The sample videos last two to three seconds. One frame a second would show no motion, so their model asks for more.
-# Its numbers are in its configuration.
+# The sample videos last two to three seconds. One frame a second would show hardly any motion, so their model asks for
+# more. How many is in its configuration.
 
 # %%
 from diffret_core.frames import read_frames
@@ -266,7 +269,7 @@ show.strip(read.frames, read.seconds, caption=samples.captions["video9644"])
 # ## From pixels to inputs
 #
 # Bytes from 0 to 255 become numbers around 0: divide by 255, subtract a mean, divide by a standard deviation, for each
-# colour. By hand:
+# colour. The values are those that the model was trained with. By hand:
 
 # %%
 from diffret_core.frames import normalise_frames
@@ -275,6 +278,7 @@ mean, std = torch.tensor(config.image_mean), torch.tensor(config.image_std)
 by_hand = (read.frames / 255 - mean[:, None, None]) / std[:, None, None]
 in_package = normalise_frames(read.frames, config.image_mean, config.image_std)
 assert torch.allclose(by_hand, in_package, atol=1e-6)
+print("mean", config.image_mean, " standard deviation", config.image_std)
 print("bytes from", int(read.frames.min()), "to", int(read.frames.max()))
 print(f"inputs from {in_package.min():.2f} to {in_package.max():.2f}")
 
@@ -282,7 +286,7 @@ print(f"inputs from {in_package.min():.2f} to {in_package.max():.2f}")
 # ## Videos of one length: padding
 #
 # A batch is one tensor, so all its videos need F frames. What is missing is filled with zeros, and a **mask** remembers
-# which frames are real.
+# which frames are real. Three videos, here at 64 x 64 pixels:
 
 # %%
 from diffret_core.frames import pad_frames
@@ -326,9 +330,12 @@ show.strip(pictures, times[shortest], caption=samples.captions[video_ids[shortes
 #
 # ## A caption becomes tokens
 #
-# A network reads numbers, so text is cut into pieces from a fixed list. CLIP's list has 49,408 entries. Frequent
-# words are one piece, rare ones several. How the cut is made: start from letters, and again and again join the
-# neighbours whose joining was learned earliest.
+# A network reads numbers, so text is cut into **tokens**: pieces from a fixed list, each with a number, its id. The
+# list is that of CLIP, the network for images and texts on which the paper builds. Frequent words are one piece, rare
+# ones several.
+#
+# How the cut is made, known as byte-pair encoding: start from letters, and again and again join the neighbours whose
+# joining was learned earliest.
 
 # %%
 from open_clip import SimpleTokenizer
@@ -358,8 +365,10 @@ for word in ("downwards", "rotates"):
     word_pieces(word, say=True)
 
 # %% [markdown]
-# `</w>` marks the end of a word. The common word *down* is a piece, *wards* another. For a whole caption: lower case,
-# cut into words and marks, cut each into pieces, look up the number of each.
+# A line shows the pieces after a joining, and when that joining was learned; `</w>` marks the end of a word. Of
+# *downwards* two pieces are left, which no joining unites.
+#
+# For a whole caption: lower case, cut into words and marks, cut each into pieces, look up the id of each.
 
 # %% tags=["nbval-check-output"]
 number_of = tokenizer.encoder
@@ -378,7 +387,8 @@ print(f"{len(pairs):,} captions: the same numbers as CLIP's own tokenizer")
 # ## Texts of one length: W tokens
 #
 # A text gets a start token in front (49406) and an end token behind (49407), and is filled up with zeros to W tokens.
-# If it is too long, pieces are cut, **never the end token**: the feature of the whole sentence is read off there.
+# If it is too long, pieces are cut, **never the end token**: what stands for the whole sentence is
+# read off there.
 #
 # One trap. Is a 0 always padding?
 
@@ -387,12 +397,14 @@ for text in ("stop !", "5!%"):
     print(f"{text!r:9}", tokenizer.encode(text), [tokenizer.decoder[i] for i in tokenizer.encode(text)])
 
 # %% [markdown]
+# No: an exclamation mark with another sign right behind it has the id 0 too.
+#
 # ### Exercise 3: pad a text
 #
 # *medium · 6 minutes*
 #
-# `pieces` are the numbers of the word pieces. Return two tensors of length `max_words`: the token ids, and the mask
-# that is True from the start to the end token.
+# `pieces` is a list with the ids of the word pieces. Return two tensors of length `max_words`: the token ids, and the
+# mask of type bool, True from the start to the end token.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -432,7 +444,8 @@ from diffret_core.encoders import tokenize
 
 captions = [caption for caption, _ in pairs]
 rows = [pad_tokens(tokenizer.encode(caption), 32) for caption in captions]
-word_ids, word_mask = (torch.stack(column) for column in zip(*rows, strict=True))
+word_ids = torch.stack([torch.as_tensor(ids) for ids, _ in rows]).long()
+word_mask = torch.stack([torch.as_tensor(mask) for _, mask in rows])
 ids_in_package, mask_in_package = tokenize(captions, max_words=32)
 assert torch.equal(word_ids, ids_in_package)
 assert torch.equal(word_mask, mask_in_package)
@@ -441,15 +454,15 @@ print("word_mask", tuple(word_mask.shape))
 print("both as in the package")
 
 # %% [markdown]
-# Three captions as the model reads them, with W = 16 to fit the page. The last is too long for that.
+# Three captions as the model reads them, with W = 12 to fit the page. The last is too long for that.
 
 # %%
-shown = ["a star spins", captions[5], max(captions, key=len)]
-show.tokens([caption_pieces(text) for text in shown], *tokenize(shown, max_words=16))
+shown = ["a star spins", "a diamond drifting downwards", max(captions, key=len)]
+show.tokens([caption_pieces(text) for text in shown], *tokenize(shown, max_words=12))
 
 # %% [markdown]
-# **What to see.** One word may be two boxes. The shorter the text, the more padding. In the last row words are lost,
-# but the end token is not.
+# **What to see.** One word may be two boxes. The shorter the text, the more padding. In the last row all words
+# after the tenth piece are lost, but the end token is not.
 
 # %%
 every_25th = captions[::25]
@@ -460,8 +473,9 @@ show.mask(word_mask[::25], "word_mask of 40 captions, W = 32", every_25th, place
 #
 # ## The files on disk
 #
-# MSR-VTT, the best known of the paper's benchmarks, comes as one JSON file and two lists. Our samples have the same
-# layout, so one reader serves both: [msrvtt.py](../diffret_core/datasets/msrvtt.py).
+# A benchmark is a public data set on which methods are compared. MSR-VTT, one of the five in the paper, comes as one
+# JSON file and two lists. Our samples have the same layout, so one reader serves
+# both: [msrvtt.py](../diffret_core/datasets/msrvtt.py).
 #
 # | file | says |
 # |---|---|
@@ -479,12 +493,15 @@ print(annotation["sentences"][0])
 print((folder / "MSRVTT_JSFUSION_test.csv").read_text().splitlines()[:2])
 
 # %% [markdown]
+# Of the 10,600 videos, 8,000 are for training, 1,000 for choosing settings, and 1,600 for tests: these 1,000, and 600
+# of other kinds for notebook 10.
+#
 # ### Exercise 4: what is learned from
 #
 # *easy · 4 minutes*
 #
-# Give the training pairs as `(caption, video_id)`: **every** sentence of every video in `listed`, in the order of the
-# file.
+# Return the training pairs as a list of `(caption, video_id)`: **every** sentence of every video in `listed`, in the
+# order of `sentences`.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -504,8 +521,8 @@ training_pairs = check.answer("training_pairs", training_pairs)
 # <details>
 # <summary>Hint 2</summary>
 #
-# Go through the sentences, not through the list: that keeps their order, and keeps all sentences of a video. A `set` of
-# the list is quick to ask.
+# Go through the sentences, not through `listed`: that keeps their order, and keeps all sentences of a video. To look a
+# video up in `set(listed)` is quick.
 #
 # </details>
 # <details>
@@ -523,7 +540,7 @@ training_pairs = check.answer("training_pairs", training_pairs)
 listed = (folder / "MSRVTT_train.csv").read_text().split()[1:]
 few = listed[:500]
 mine = training_pairs(annotation["sentences"], few)
-assert mine == list(collection.pairs("train")[: len(mine)])
+assert [tuple(pair) for pair in mine] == list(collection.pairs("train")[: len(mine)])
 print(f"{len(few)} videos, {len(mine):,} pairs: as the package reads them")
 print(f"in all {len(listed):,} videos, {len(collection.pairs('train')):,} pairs")
 print("test videos among them:", len(set(listed) & set(collection.video_ids("test"))))

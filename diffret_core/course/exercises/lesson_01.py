@@ -38,6 +38,14 @@ def _regular_by_the_clock(num_frames: int, video_rate: Rate, frames_per_second: 
     return [int(second * video_rate) for second in seconds]
 
 
+def _regular_rounded_one_by_one(num_frames: int, video_rate: Rate, frames_per_second: Rate) -> list[int]:
+    return [round(place) for place in np.arange(0, num_frames, video_rate / frames_per_second)]
+
+
+def _regular_rounded_up(num_frames: int, video_rate: Rate, frames_per_second: Rate) -> list[int]:
+    return list(range(0, num_frames, math.ceil(video_rate / frames_per_second)))
+
+
 def _regular_in_seconds(num_frames: int, video_rate: Rate, frames_per_second: Rate) -> list[int]:
     return list(range(0, num_frames, max(1, round(frames_per_second))))
 
@@ -54,10 +62,12 @@ REGULAR = Exercise(
     mistakes=(
         Mistake(_regular_truncated, "Round the step instead of cutting it off: 29.97 frames a second is a step of 30."),
         Mistake(_regular_by_the_clock, "The step is a whole number of frames, not a time: count frames, not seconds."),
+        Mistake(_regular_rounded_one_by_one, "Round the step once; rounding each place makes the steps differ."),
+        Mistake(_regular_rounded_up, "Round the step to the nearest whole number, not always upwards."),
         Mistake(_regular_in_seconds, "Your step is frames_per_second itself; divide the rate of the file by it."),
         Mistake(_regular_without_the_first, "The first frame, number 0, is always looked at."),
     ),
-    cases=((30, 12.0, 4), (100, 29.97, 1), (9, 2.5, 1), (5, 3.0, 12), (1, 25.0, 1)),
+    cases=((30, 12.0, 4), (100, 29.97, 1), (9, 2.4, 1), (5, 3.0, 12), (1, 25.0, 1)),
 )
 
 # --- at most so many -------------------------------------------------------------------------------------------------
@@ -97,6 +107,22 @@ def _spread_with_copies(frames: list[int], max_frames: int) -> list[int]:
     return [frames[int(place)] for place in np.linspace(0, len(frames) - 1, max_frames)]
 
 
+def _spread_between_first_and_last(frames: list[int], max_frames: int) -> list[int]:
+    if len(frames) <= max_frames:
+        return frames
+    return [int(frame) for frame in np.linspace(frames[0], frames[-1], max_frames)]
+
+
+def _spread_places(frames: list[int], max_frames: int) -> list[int]:
+    if len(frames) <= max_frames:
+        return frames
+    return [int(place) for place in np.linspace(0, len(frames) - 1, max_frames)]
+
+
+def _spread_in_slices(frames: list[int], max_frames: int) -> list[int]:
+    return frames[:: max(1, len(frames) // max_frames)][:max_frames]
+
+
 SPREAD = Exercise(
     name="spread_out",
     reference=_spread,
@@ -105,9 +131,12 @@ SPREAD = Exercise(
         Mistake(_spread_from_the_start, "These are the first frames; the end of the video would never be seen."),
         Mistake(_spread_rounded, "Cut the places off to whole numbers instead of rounding them."),
         Mistake(_spread_without_the_end, "The last frame is missing: the places run from 0 to n - 1, both included."),
+        Mistake(_spread_between_first_and_last, "Spread the places in the list; yours are frames never proposed."),
+        Mistake(_spread_places, "These are places in the list; return the frames that stand there."),
+        Mistake(_spread_in_slices, "A whole step, cut off at max_frames, misses the end of the video."),
         Mistake(_spread_with_copies, "A video with few frames keeps them as they are; yours repeats some."),
     ),
-    cases=(([0, 3, 6, 9, 12, 15, 18], 4), ([0, 5, 10], 8), ([0, 1, 2, 3, 4, 5], 4), ([0, 30, 60], 1)),
+    cases=(([0, 3, 6, 9, 12, 15], 4), ([0, 5, 10], 8), (list(range(0, 18, 2)), 4), ([0, 30, 60], 1)),
 )
 
 # --- tokens of one length --------------------------------------------------------------------------------------------
@@ -188,6 +217,10 @@ def _pairs_one_each(sentences: Sentences, listed: list[str]) -> Pairs:
     return [(first[video], video) for video in listed]
 
 
+def _pairs_by_video(sentences: Sentences, listed: list[str]) -> Pairs:
+    return [(one["caption"], video) for video in listed for one in sentences if one["video_id"] == video]
+
+
 def _pairs_turned_round(sentences: Sentences, listed: list[str]) -> Pairs:
     return [(video, caption) for caption, video in _pairs(sentences, listed)]
 
@@ -197,6 +230,8 @@ _SENTENCES = [
     {"video_id": "video7", "caption": "a red ring rests"},
     {"video_id": "video1", "caption": "a star turns around"},
     {"video_id": "video3", "caption": "a moon grows"},
+    {"video_id": "video13", "caption": "a cross rests"},
+    {"video_id": "video1", "caption": "a star spins"},
 ]
 
 PAIRS = Exercise(
@@ -206,9 +241,10 @@ PAIRS = Exercise(
     mistakes=(
         Mistake(_pairs_of_all, "Videos outside the list came along; with them a test video could be learned by heart."),
         Mistake(_pairs_one_each, "Every caption of a listed video is a pair of its own, not only the first one."),
+        Mistake(_pairs_by_video, "Keep the order of the file: go through the sentences, not through the list."),
         Mistake(_pairs_turned_round, "A pair is (caption, video): the text comes first."),
     ),
-    cases=((_SENTENCES, ["video1", "video3"]), (_SENTENCES[:2], ["video7"])),
+    cases=((_SENTENCES, ["video3", "video1"]), (_SENTENCES[:2], ["video7"])),
 )
 
 EXERCISES = (REGULAR, SPREAD, PAD, PAIRS)

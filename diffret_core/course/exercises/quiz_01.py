@@ -4,15 +4,15 @@ from diffret_core.course.question import Choice, Question
 
 QUIZ = (
     Question(
-        "A clip of 20 seconds is read at 1 frame a second, and F = 12. How many frames does the encoder see?",
+        "A clip of 60 s is read at 1 frame a second, F = 12. A ball is there from 2 to 4 s. Does the model see it?",
         (
-            Choice("20, one for each second", "20 positions are proposed, but F = 12 is the most that are kept."),
-            Choice("The first 12", "Then the last 8 seconds would never be seen; the 12 are spread over all 20."),
-            Choice("12, spread over the whole clip", "The first and the last position are among them.", right=True),
+            Choice("Yes: every second is looked at", "60 frames are proposed, but only F = 12 of them are kept."),
+            Choice("Yes: the first 12 s are looked at", "The 12 are spread over the whole clip, up to its end."),
+            Choice("No: it falls between two frames", "Those kept are at 0, 5, 10, 16 s, and so on.", right=True),
         ),
     ),
     Question(
-        "A caption has 40 word pieces and W = 32. What does the text encoder read?",
+        "A caption has 40 word pieces and W = 32. What does the model read?",
         (
             Choice("Start, the first 30 pieces, end", "Start and end take two of the 32 places.", right=True),
             Choice("The first 32 pieces", "Start and end need places too, or there is no sentence feature to read."),
