@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import json
+import subprocess
+import sys
 
 import pytest
 from tiny_collection import tiny_recipe
@@ -115,6 +117,15 @@ def test_scoring_out_of_range_is_refused(values):
 )
 def test_model_out_of_range_is_refused(values):
     refused(tiny_config, **values)
+
+
+@pytest.mark.parametrize(("field", "value"), [("normalise_frames", "false"), ("normalise_for_denoiser", 1)])
+def test_switch_that_is_no_switch_is_refused_in_use(field, value):
+    """In a process of its own: here types are checked before, which they are not in use."""
+    description = json.dumps({**to_json(tiny_config()), field: value})
+    read = "import json, sys; from diffret_core.config import *; model_config_from_json(json.loads(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", read, description], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == f"ValueError: {field} is {value!r}; it must be true or false"
 
 
 @pytest.mark.parametrize(("field", "value"), [("schedule", "quadratic"), ("mode", "released")])
