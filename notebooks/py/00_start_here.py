@@ -167,7 +167,7 @@ for text in ("a yellow cross becomes larger", "a yellow cross becomes smaller", 
 # | **00 start here** | What does it do? | **you are here** |
 # | [01 videos and captions](01_videos_and_captions.ipynb) | What goes in? | ready |
 # | [02 encoders](02_encoders.ipynb) | How do pixels and words become vectors? | ready |
-# | [03 similarity and metrics](03_similarity_and_metrics.ipynb) | How are sequences compared, and rankings judged? | ready |
+# | [03 similarity and metrics](03_similarity_and_metrics.ipynb) | How to compare, and to judge a ranking? | ready |
 # | [04 contrastive training](04_contrastive_training.ipynb) | How are the encoders trained? | ready |
 # | 05 retrieval as generation | Why generate? | to come |
 # | 06 denoiser | What network undoes the noise? | to come |
