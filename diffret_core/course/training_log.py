@@ -21,7 +21,7 @@ class Curve(NamedTuple):
 
     Attributes:
         name: What it is called.
-        num_pairs: Pairs of a text and a video seen so far, at each point.
+        num_pairs: Pairs of a text and a video that the stage has seen, at each point.
         loss: The loss there, divided by the loss of a model that knows nothing.
     """
 
@@ -34,7 +34,7 @@ def contrastive_curves(folder: Path) -> list[Curve]:
     """Read the log of everything that the contrastive loss trained, in the order of training.
 
     Each loss is divided by the logarithm of its batch size, which is the loss of equal similarities, once for each of
-    the matrices that a stage compares.
+    the matrices that a stage compares. A run that was interrupted has logged some steps twice: the last line counts.
 
     Args:
         folder: Folder of a trained model.
@@ -44,17 +44,16 @@ def contrastive_curves(folder: Path) -> list[Curve]:
     phases = [(f"pre-training {n}", phase, 1.0) for n, phase in enumerate(recipe.get("pretraining", ()), start=1)]
     stage_1 = recipe["contrastive"]
     phases.append(("stage 1", stage_1, 1.0 + stage_1.get("sentence_weight", 0.0)))
-    curves, num_before = [], 0
+    curves = []
     for name, phase, num_losses in phases:
-        logged = [line for line in lines if line["stage"] == name]
-        losses = _smoothed([line["loss"] / (num_losses * math.log(phase["batch_size"])) for line in logged])
-        curves.append(Curve(name, [num_before + line["step"] * phase["batch_size"] for line in logged], losses))
-        num_before += phase["num_steps"] * phase["batch_size"]
+        loss_at = {line["step"]: line["loss"] for line in lines if line["stage"] == name}
+        losses = _smoothed([loss / (num_losses * math.log(phase["batch_size"])) for loss in loss_at.values()])
+        curves.append(Curve(name, [step * phase["batch_size"] for step in loss_at], losses))
     return curves
 
 
 def curves_figure(curves: Sequence[Curve], own: Curve) -> go.Figure:
-    """Draw the curves of a run one after the other, and another one for comparison.
+    """Draw the curves of a run, all from the left, and another one for comparison.
 
     Args:
         curves: Of the run.
@@ -66,11 +65,16 @@ def curves_figure(curves: Sequence[Curve], own: Curve) -> go.Figure:
         for curve, colour, dash in zip(curves, colours, DASHES, strict=False)
         if curve.num_pairs
     ]
-    ends = [curve.num_pairs[-1] for curve in (*curves, own) if curve.num_pairs]
+    drawn = [curve for curve in (*curves, own) if curve.num_pairs]
     layout = base_layout("<b>Loss</b>, as a share of what a model costs that knows nothing", height=380)
     layout.update(
-        xaxis={**AXIS, "type": "log", "title": axis_title("pairs of a text and a video seen"), "dtick": 1},
-        yaxis={**AXIS, "range": [0, 1.6], "nticks": 5},
+        xaxis={
+            **AXIS,
+            "type": "log",
+            "title": axis_title("pairs of a text and a video, seen in this stage"),
+            "dtick": 1,
+        },
+        yaxis={**AXIS, "range": [0, 1.1 * max(max(curve.loss) for curve in drawn)], "nticks": 5},
         shapes=[
             {
                 "type": "line",
@@ -86,7 +90,8 @@ def curves_figure(curves: Sequence[Curve], own: Curve) -> go.Figure:
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
     )
-    layout.xaxis.range = [math.log10(min(own.num_pairs)), math.log10(max(ends)) + 0.05]
+    first, last = (end(end(curve.num_pairs) for curve in drawn) for end in (min, max))
+    layout.xaxis.range = [math.log10(first), math.log10(last) + 0.05]
     return go.Figure(data=[*lines, _line(own, GENERATED, "solid", markers=True)], layout=layout)
 
 

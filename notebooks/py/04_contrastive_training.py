@@ -691,11 +691,14 @@ show.figure(
     "Contrastive losses on training batches; 1 (dotted) is what equal similarities cost, ln B. "
     "The scale below is logarithmic. Stages differ in S and batches: compare heights within one.",
 )
-print(f"pairs seen: you {yours.num_pairs[-1]:,}, the weights of the course {curves[-1].num_pairs[-1]:,}")
+in_all = sum(curve.num_pairs[-1] for curve in curves)
+print(f"pairs seen: you {yours.num_pairs[-1]:,}, the weights of the course {in_all:,}")
 
 # %% [markdown]
 # **What to see.** Random weights cost *more* than equal similarities: being wrong with confidence is worse than not
-# knowing. Then the curves fall. Yours ends after a small part of the pairs that theirs saw.
+# knowing. Compare yours with pre-training 1, which does the same: per pair yours falls sooner, since it takes a step
+# every 64 pairs and not every 256, and has fewer videos to learn. Pre-training 3 begins far above the end of 2: its
+# batches come in groups that are alike.
 #
 # In the paper's recipe the loss meets a pretrained CLIP: batches of 128, 5 epochs, AdamW with weight decay 0.2, a
 # warm-up over a tenth of the steps, gradients cut at norm 1. New layers learn at 1e-4, CLIP's own weights at a far
