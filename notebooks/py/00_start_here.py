@@ -111,7 +111,7 @@ show.denoising(samples, found)
 
 # %% [markdown]
 # **What to see.** On the left the bars mean nothing, and yet the network's first guess, the diamonds, still leans on
-# them: the highest of both is the same candidate. Step by step that one loses its lead (follow its grey line); at the
+# them: the highest of both is the same candidate. Step by step that one loses its lead (the dotted line below); at the
 # very end the bars settle on the diamonds, and the noise is gone.
 
 # %% [markdown]
