@@ -300,6 +300,8 @@ def test_figure_names_the_candidates_that_end_first():
     figure = denoising_figure(made_up_search(states))
     above_bars = {note.x: note.text for note in figure.layout.annotations if note.xref == "x"}
     assert above_bars == {4: "<b>1st</b>", 2: "<b>2nd</b>", 5: "<b>3rd</b>"}
+    raised = {note.x: note.yshift > 0 for note in figure.layout.annotations if note.xref == "x"}
+    assert raised == {2: False, 4: True, 5: False}  # no name touches that of a bar nearby
     assert [figure.data[0].marker.color[column] for column in (3, 1, 4)] == [place.colour for place in style.PLACES]
     assert [line.line.dash for line in figure.data[-4:-1]] == [place.dash for place in style.PLACES[::-1]]
 

@@ -1,5 +1,7 @@
 """Layout of the interactive figure of a walk from noise to a ranking: axes, words, slider and buttons."""
 
+import math
+
 import plotly.graph_objects as go
 from jaxtyping import Float
 from torch import Tensor
@@ -14,6 +16,7 @@ HEIGHTS = (-0.06, 1.24)
 """What the vertical axes reach: 0 to 1, with room for a label above the highest bar."""
 
 _BARS, _THUMBNAILS, _PATHS = (0.60, 1.0), 0.545, (0.13, 0.43)  # parts of the height, from the bottom
+_CLOSE_COLUMNS = 3  # names of bars that are nearer than that would touch on a narrow page
 _MARGIN = {"l": 64, "r": 60, "t": 64, "b": 30}
 
 
@@ -59,12 +62,16 @@ def _notes(num_candidates: int) -> list[dict]:
 
 
 def _bar_labels(leaders: list[int]) -> list[dict]:
-    """Names of the leading bars, above the highest that a bar or a diamond can get."""
+    """Names of the leading bars, above the highest that a bar or a diamond can get; close ones in two rows."""
     common = {"y": 1.07, "yanchor": "bottom", "xref": "x", "yref": "y", "showarrow": False}
-    return [
-        common | {"text": f"<b>{place.label}</b>", "x": column + 1, "font": {"size": 12, "color": INK}}
-        for place, column in zip(PLACES, leaders, strict=False)
-    ]
+    named = dict(zip(leaders, PLACES, strict=False))
+    notes, row, before = [], 0, -math.inf
+    for column in sorted(named):
+        row = 1 - row if column - before < _CLOSE_COLUMNS else 0
+        before = column
+        text = {"text": f"<b>{named[column].label}</b>", "font": {"size": 12, "color": INK}}
+        notes.append(common | text | {"x": column + 1, "yshift": 13 * row})
+    return notes
 
 
 def _line_ends(last: Float[Tensor, " N"], leaders: list[int]) -> list[dict]:
