@@ -10,7 +10,7 @@ import torch
 from diffret_core.course import sharpening, stills, training_log
 from diffret_core.course.sharpening import Snapshot, sharpening_figure, snapshot_html
 from diffret_core.course.temperature_figure import shares_of_push, temperature_figure
-from diffret_core.course.training_log import Curve, contrastive_curves, curves_figure
+from diffret_core.course.training_log import LossCurve, contrastive_curves, losses_figure
 from diffret_core.frames import read_frames
 from diffret_core.locations import sample_folder
 from diffret_core.scenes.drawing import draw_frames
@@ -139,16 +139,16 @@ def run_folder(tmp_path):
 
 def test_log_is_read_as_share_of_what_knowing_nothing_costs(run_folder):
     first, second, third = contrastive_curves(run_folder)
-    assert first == Curve("pre-training 1", [80, 160], pytest.approx([1.0, 0.5]))  # smoothed over the points before
-    assert second == Curve("pre-training 2", [5 * 16], pytest.approx([1.0]))
-    assert third == Curve("stage 1", [10 * 4], pytest.approx([0.5]))  # it compares two matrices
+    assert first == LossCurve("pre-training 1", [80, 160], pytest.approx([1.0, 0.5]))  # smoothed over the points before
+    assert second == LossCurve("pre-training 2", [5 * 16], pytest.approx([1.0]))
+    assert third == LossCurve("stage 1", [10 * 4], pytest.approx([0.5]))  # it compares two matrices
 
 
 def test_log_of_a_run_without_pretraining_is_read(run_folder):
     recipe = json.loads((run_folder / "recipe.json").read_text())
     del recipe["pretraining"], recipe["contrastive"]["sentence_weight"]
     (run_folder / "recipe.json").write_text(json.dumps(recipe))
-    assert contrastive_curves(run_folder) == [Curve("stage 1", [40], pytest.approx([1.0]))]
+    assert contrastive_curves(run_folder) == [LossCurve("stage 1", [40], pytest.approx([1.0]))]
 
 
 def test_smoothing_takes_the_last_few():
@@ -156,7 +156,7 @@ def test_smoothing_takes_the_last_few():
 
 
 def test_curves_differ_by_more_than_colour(run_folder):
-    figure = curves_figure(contrastive_curves(run_folder), Curve("yours", [10, 20], [1.1, 0.9]))
+    figure = losses_figure(contrastive_curves(run_folder), LossCurve("yours", [10, 20], [1.1, 0.9]))
     assert [line.name for line in figure.data] == ["pre-training 1", "pre-training 2", "stage 1", "yours"]
     looks = {(line.line.dash, line.mode) for line in figure.data}
     assert len(looks) == 4

@@ -5,14 +5,13 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from diffret_core.course.setup import Samples
-from diffret_core.course.thumbnails import picture_uri
+from diffret_core.course.strips import read_for_eyes
+from diffret_core.course.thumbnails import frame_uri
 from diffret_core.features import TextFeatures
-from diffret_core.frames import read_frames
 from diffret_core.similarity import masked_softmax
 
 PICTURE_SIDE = 40
@@ -85,11 +84,5 @@ def compare_pair(
 
 def _pictures(samples: Samples, video_id: str) -> list[str]:
     """The frames that the model looks at, as small pictures."""
-    config = samples.model.config
-    read = read_frames(
-        samples.video_path(video_id),
-        max_frames=config.max_frames,
-        frames_per_second=config.frames_per_second,
-        image_size=PICTURE_SIDE,
-    )
-    return [picture_uri(Image.fromarray(frame.permute(1, 2, 0).numpy()), quality=60) for frame in read.frames]
+    read = read_for_eyes(samples.video_path(video_id), samples.model.config, image_size=PICTURE_SIDE)
+    return [frame_uri(frame, quality=60) for frame in read.frames]

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
 from diffret_core.course.layout import AXIS, base_layout, slider
 from diffret_core.course.style import FAINT, INK, PAPER, SIMILARITY
-from diffret_core.course.thumbnails import picture_uri
+from diffret_core.course.thumbnails import frame_uri
 
 _HEIGHT = 530
 _MOST_LINES = 16  # a finer grid would hide the picture
@@ -33,7 +32,7 @@ def grid_figure(frame: UInt8[Tensor, "3 H W"], parts: Mapping[str, Float[Tensor,
     layouts = [_title(name, features) for name, features in parts.items()]
     drawn = [[_map(features), _lines(features.shape[-1])] for features in parts.values()]
     figure = go.Figure(data=drawn[0], layout=base_layout("", height=_HEIGHT).update(layouts[0]))
-    picture = picture_uri(Image.fromarray(frame.permute(1, 2, 0).numpy()), lossless=True)
+    picture = frame_uri(frame, lossless=True)
     figure.add_layout_image(
         {"source": picture, "xref": "x", "yref": "y", "x": 0, "y": 1, "sizex": 1, "sizey": 1}
         | {"sizing": "stretch", "layer": "below"}

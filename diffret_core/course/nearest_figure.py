@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
 from diffret_core.course.layout import AXIS, as_plain_text, base_layout, slider
 from diffret_core.course.style import COMBINED, INK, SIMILARITY
-from diffret_core.course.thumbnails import picture_uri
+from diffret_core.course.thumbnails import frame_uri
 
 _HEIGHT, _LONGEST = 400, 72
 OWN = "★ "
@@ -37,7 +36,7 @@ def nearest_figure(
         num_shown: How many captions are shown.
     """
     names = [f"{second:.2f} s" for second in seconds]
-    pictures = [picture_uri(Image.fromarray(frame.permute(1, 2, 0).numpy()), lossless=True) for frame in frames]
+    pictures = [frame_uri(frame, lossless=True) for frame in frames]
     drawn = [_bars(captions, row, own, num_shown) for row in cosine]
     layouts = [_of_frame(*one, own) for one in zip(names, pictures, cosine, [num_shown] * len(names), strict=True)]
     figure = go.Figure(data=[drawn[0]], layout=base_layout("", height=_HEIGHT).update(layouts[0]))

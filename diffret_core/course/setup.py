@@ -71,7 +71,7 @@ def report(model: Retriever, collection: Collection) -> str:
     config = model.config
     lines = (
         f"videos   {counts['test']:,} to search (test split); {counts['train']:,} for training and "
-        f"{counts['validation']:,} for validation, not needed here",
+        f"{counts['validation']:,} for validation, drawn on demand",
         f"model    {num_weights / 1e6:.1f} million weights, trained on sample videos only, on {model.device.type}",
         f"search   {config.scoring.num_candidates} candidates, noise levels {config.num_noise_levels} down to 0, "
         f"alpha {config.scoring.alpha:g}",

@@ -22,10 +22,10 @@ from diffret_core.course.sampling_figure import sampling_figure
 from diffret_core.course.search_box import search_box
 from diffret_core.course.setup import Samples
 from diffret_core.course.shares_figure import Share, shares_figure
-from diffret_core.course.strips import SIDE, strip_html
+from diffret_core.course.strips import read_for_eyes, strip_html
 from diffret_core.course.thumbnails import still
 from diffret_core.course.token_picture import tokens_html
-from diffret_core.frames import VideoFrames, read_frames
+from diffret_core.frames import VideoFrames
 from diffret_core.search import Search
 
 __all__ = [
@@ -91,15 +91,9 @@ def strip(frames: UInt8[Tensor, "F 3 H W"], seconds: Sequence[float], *, caption
 
 def strips(samples: Samples, video_ids: Sequence[str]) -> None:
     """Show sample videos as the model reads them, but sharper, each below its caption."""
-    config = samples.model.config
     rows = []
     for video_id in video_ids:
-        read = read_frames(
-            samples.video_path(video_id),
-            max_frames=config.max_frames,
-            frames_per_second=config.frames_per_second,
-            image_size=SIDE,
-        )
+        read = read_for_eyes(samples.video_path(video_id), samples.model.config)
         rows.append(strip_html(read.frames, read.seconds, caption=samples.captions[video_id]))
     display(HTML("".join(rows)))
     _describe(f"{len(rows)} videos, a row each, below their captions. Time runs from left to right.")
@@ -116,9 +110,7 @@ def own_video(path: str, config: ModelConfig) -> None:
         print("No file yet: put one beside this notebook and write its name into the cell.")
         return
     try:
-        read = read_frames(
-            path, max_frames=config.max_frames, frames_per_second=config.frames_per_second, image_size=SIDE
-        )
+        read = read_for_eyes(path, config)
     except (OSError, ValueError) as error:
         print(error)
         return

@@ -6,10 +6,9 @@ from html import escape
 
 import torch
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor
 
-from diffret_core.course.thumbnails import picture_uri
+from diffret_core.course.thumbnails import frame_uri
 from diffret_core.scenes.drawing import draw_frames
 from diffret_core.scenes.splits import SPLITS, split_scenes
 
@@ -37,11 +36,6 @@ def draw_stills(split: str, num_videos: int, *, num_stills: int, side: int) -> U
     return squares.float().mean(dim=(-3, -1)).round().byte()
 
 
-def as_picture(image: UInt8[Tensor, "3 H H"]) -> str:
-    """Turn a still into a data URI, without loss."""
-    return picture_uri(Image.fromarray(image.movedim(0, -1).numpy()), lossless=True)
-
-
 def stills_html(stills: UInt8[Tensor, "V S 3 H H"], captions: Sequence[str], *, side: int = 56) -> str:
     """Show the stills of each video in a row, its caption beside them.
 
@@ -54,7 +48,8 @@ def stills_html(stills: UInt8[Tensor, "V S 3 H H"], captions: Sequence[str], *, 
     for own, caption in zip(stills, captions, strict=True):
         words = escape(caption, quote=True)
         pictures = "".join(
-            f'<img src="{as_picture(one)}" width="{side}" height="{side}" alt="moment {place} of: {words}" '
+            f'<img src="{frame_uri(one, lossless=True)}" width="{side}" height="{side}" '
+            f'alt="moment {place} of: {words}" '
             'style="display:inline-block; margin:1px; image-rendering:pixelated">'
             for place, one in enumerate(own, start=1)
         )

@@ -2,18 +2,37 @@
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor
 
+from diffret_core.config import ModelConfig
 from diffret_core.course.style import FAINT, INK, PAPER
-from diffret_core.course.thumbnails import picture_uri
+from diffret_core.course.thumbnails import frame_uri
+from diffret_core.frames import VideoFrames, read_frames
 
 SIDE = 58
 """Most pixels of a side; twelve frames, the usual F, shrink until they fit into one row of a notebook."""
 
 _CELL = "display:inline-block; text-align:center; margin:0 0.3% 3px 0; vertical-align:top; width:8%; min-width:40px"
+
+
+def read_for_eyes(path: Path | str, config: ModelConfig, *, image_size: int = SIDE) -> VideoFrames:
+    """Read the very frames that a model reads, in a size that people see.
+
+    Args:
+        path: The video file.
+        config: Says which frames the model reads.
+        image_size: Height and width in pixels.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged or no video.
+    """
+    return read_frames(
+        path, max_frames=config.max_frames, frames_per_second=config.frames_per_second, image_size=image_size
+    )
 
 
 def strip_html(frames: UInt8[Tensor, "F 3 H W"], seconds: Sequence[float], *, caption: str = "") -> str:
@@ -37,7 +56,7 @@ def strip_html(frames: UInt8[Tensor, "F 3 H W"], seconds: Sequence[float], *, ca
 
 
 def _cell(frame: UInt8[Tensor, "3 H W"], label: str, is_real: bool) -> str:
-    picture = picture_uri(Image.fromarray(frame.permute(1, 2, 0).numpy()))
+    picture = frame_uri(frame)
     border = f"1px solid {FAINT}" if is_real else f"1px dashed {INK}"
     what = f"frame at {label}" if is_real else "padding, no frame"
     image = f'<img src="{picture}" alt="{what}" style="border:{border}; width:{SIDE}px; max-width:96%; height:auto">'

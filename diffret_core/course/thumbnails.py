@@ -11,7 +11,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import UInt8
 from PIL import Image
+from torch import Tensor
 
 from diffret_core.frames import read_frames
 
@@ -77,6 +79,20 @@ def picture_uri(picture: Image.Image, **options: Any) -> str:
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def frame_uri(frame: UInt8[Tensor, "3 H W"], **options: Any) -> str:
+    """Turn a frame into a data URI with a WebP picture.
+
+    Args:
+        frame: Pixels 0..255.
+        options: What Pillow takes for WebP, such as lossless=True.
+    """
+    return picture_uri(_picture(frame), **options)
+
+
+def _picture(frame: UInt8[Tensor, "3 H W"]) -> Image.Image:
+    return Image.fromarray(frame.permute(1, 2, 0).numpy())
+
+
 def _pictures(path: Path, max_frames: int, frames_per_second: int, side: int) -> list[Image.Image]:
     read = read_frames(path, max_frames=max_frames, frames_per_second=frames_per_second, image_size=side)
-    return [Image.fromarray(frame.permute(1, 2, 0).numpy()) for frame in read.frames]
+    return [_picture(frame) for frame in read.frames]

@@ -16,7 +16,7 @@ SMOOTHED = 5
 """Logged losses of which a point of a curve is the mean: each is that of one batch, and they jump."""
 
 
-class Curve(NamedTuple):
+class LossCurve(NamedTuple):
     """The loss of one stage.
 
     Attributes:
@@ -30,7 +30,7 @@ class Curve(NamedTuple):
     loss: list[float]
 
 
-def contrastive_curves(folder: Path) -> list[Curve]:
+def contrastive_curves(folder: Path) -> list[LossCurve]:
     """Read the log of everything that the contrastive loss trained, in the order of training.
 
     Each loss is divided by the logarithm of its batch size, which is the loss of equal similarities, once for each of
@@ -48,11 +48,11 @@ def contrastive_curves(folder: Path) -> list[Curve]:
     for name, phase, num_losses in phases:
         loss_at = {line["step"]: line["loss"] for line in lines if line["stage"] == name}
         losses = _smoothed([loss / (num_losses * math.log(phase["batch_size"])) for loss in loss_at.values()])
-        curves.append(Curve(name, [step * phase["batch_size"] for step in loss_at], losses))
+        curves.append(LossCurve(name, [step * phase["batch_size"] for step in loss_at], losses))
     return curves
 
 
-def curves_figure(curves: Sequence[Curve], own: Curve) -> go.Figure:
+def losses_figure(curves: Sequence[LossCurve], own: LossCurve) -> go.Figure:
     """Draw the curves of a run, all from the left, and another one for comparison.
 
     Args:
@@ -101,7 +101,7 @@ def _smoothed(values: list[float]) -> list[float]:
     return [sum(window) / len(window) for window in windows]
 
 
-def _line(curve: Curve, colour: str, dash: str, *, markers: bool = False) -> go.Scatter:
+def _line(curve: LossCurve, colour: str, dash: str, *, markers: bool = False) -> go.Scatter:
     return go.Scatter(
         x=curve.num_pairs,
         y=[round(loss, 3) for loss in curve.loss],

@@ -21,8 +21,8 @@ PRETRAINING = (
 def tiny(*, seed: int = 0) -> Recipe:
     """Train a small CLIP from random weights, the rest of stage 1, then both denoisers, on the rendered sample videos.
 
-    Command: diffret samples render, then diffret train --recipe tiny. Hardware: two CPU cores, 6 GB of memory.
-    Time and results: docs/results.md.
+    Command: diffret samples render, then diffret train --recipe tiny --seed 1 (the seed of the shipped weights).
+    Hardware: two CPU cores, 6 GB of memory. Time and results: docs/results.md.
 
     Stage 2 learns from videos that stage 1 has not seen, and from six views of each: a generator that meets the same
     features too often learns them by heart.

@@ -68,9 +68,7 @@ def generation_trainer(
         )
         k = torch.randint(1, model.config.num_noise_levels + 1, (config.batch_size,), generator=draw).to(device)
         epsilon = torch.randn(others.shape, generator=draw).to(similarity)
-        of_views = generator(seed, f"{direction} views", step)
-        view = torch.randint(len(views), (num_videos,), generator=of_views).to(device)
-        row = view * num_videos + torch.arange(num_videos, device=device)  # [V], of a view of each video
+        row = _draw_views(len(views), num_videos, generator(seed, f"{direction} views", step)).to(device)
         queries, items = (chosen[pairs], row[others]) if from_text else (row[pairs], chosen[others])
         denoise = bind_shared(model, direction, texts, all_views, queries=queries, items=items)
         scale, penalty = config.loss_scale, config.offset_penalty
@@ -119,6 +117,11 @@ def start_from_stage1(model: Retriever, texts: TextFeatures, videos: VideoFeatur
         network.value.weight /= candidate_size
         first, *_ = network.decoder.parameters()  # [2D, 2D]: the first half reads the context, the second the candidate
         first[:, dim:] /= candidate_size
+
+
+def _draw_views(num_views: int, num_videos: int, draw: torch.Generator) -> Int[Tensor, " V"]:
+    """Draw a view of each video: its row among all views, those of the first view of all videos coming first."""
+    return torch.randint(num_views, (num_videos,), generator=draw) * num_videos + torch.arange(num_videos)
 
 
 def _captions_by_video(video_of_text: Int[Tensor, " T"], num_videos: int) -> Int[Tensor, "V C"]:

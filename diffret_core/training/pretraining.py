@@ -25,8 +25,8 @@ def pretraining_trainer(
     Stage 1 compares tokens with frames and takes maxima, so that few frames get a gradient; random weights do not get
     far with that. Here each frame counts, and a batch can be large. A single frame is compared as CLIP encodes it
     (Radford et al. 2021); of several, the temporal transformer's outputs are averaged (Luo et al. 2021, CLIP4Clip).
-    Captions drawn at random differ in colour or shape, which is all that is learned from them; in groups of captions
-    that are alike the motions, their order, and what belongs to what are what tells them apart.
+    Captions drawn at random mostly differ in colour or shape already, so that little else is learned from them; in
+    groups of captions that are alike the motions, their order, and what belongs to what tell them apart.
 
     Args:
         model: The model; its CLIP is trained and, with several frames, its temporal transformer.

@@ -378,6 +378,7 @@ for size in (16, 64, 128, 256):
 
 # %% tags=["nbval-check-output"]
 from diffret_core.course import stills
+from diffret_core.course.thumbnails import frame_uri
 
 trained_on = stills.draw_stills("train", 800, num_stills=4, side=32)
 print("training  ", tuple(trained_on.shape), " [videos, moments, colours, height, width]")
@@ -548,7 +549,7 @@ show.figure(
     sharpening.sharpening_figure(
         snapshots,
         [held_captions[text] for text in shown],
-        [stills.as_picture(held[video, 0]) for video in shown],
+        [frame_uri(held[video, 0], lossless=True) for video in shown],
     ),
     "Darker is more similar; 0 and below is white. Right: the mean loss of the last ten batches, "
     "and R@1 among all 200 validation videos.",
@@ -679,15 +680,15 @@ print(f"mean loss of batches at random {at_random:.2f}, in groups that are alike
 # The paper needs no pre-training: it starts from CLIP, which has seen hundreds of millions of pairs.
 
 # %%
-from diffret_core.course.training_log import Curve, contrastive_curves, curves_figure
+from diffret_core.course.training_log import LossCurve, contrastive_curves, losses_figure
 from diffret_core.locations import sample_checkpoint
 
 curves = contrastive_curves(sample_checkpoint())
 points = range(9, len(losses), 10)
 own_loss = [sum(losses[point - 9 : point + 1]) / 10 / math.log(BATCH) for point in points]
-yours = Curve("yours, just now", [BATCH * (point + 1) for point in points], own_loss)
+yours = LossCurve("yours, just now", [BATCH * (point + 1) for point in points], own_loss)
 show.figure(
-    curves_figure(curves, yours),
+    losses_figure(curves, yours),
     "Contrastive losses on training batches; 1 (dotted) is what equal similarities cost, ln B. "
     "The scale below is logarithmic. Stages differ in S and batches: compare heights within one.",
 )
