@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -80,6 +81,20 @@ def test_environment_says_where_it_runs(capsys):
     assert said.count("\n") == 1
     assert f"torch {torch.__version__.split('+')[0]}" in said
     assert "on this computer" in said
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [({}, "20000"), ({"OMP_WAIT_POLICY": "active"}, None), ({"GOMP_SPINCOUNT": "7"}, "7")],
+)
+def test_environment_lets_waiting_threads_sleep_unless_told_otherwise(monkeypatch, chosen, expected):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that it is restored in any case
+        monkeypatch.delenv(name)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    environment.check()
+    assert os.environ.get("GOMP_SPINCOUNT") == expected
 
 
 def test_environment_names_what_is_missing_in_one_line(monkeypatch):

@@ -71,6 +71,12 @@ def test_share_is_counted_in_percent_within_its_interval():
     assert str(Share(75.0, 62.6, 85.4)) == "75 % (63 to 85)"
 
 
+def test_share_that_is_nearly_all_does_not_read_as_all():
+    assert str(Share(99.66, 99.0, 100.0)) == "99.7 % (99 to 100)"
+    figure = shares_figure("Right", {"all": Share(100.0, 100.0, 100.0), "nearly all": Share(99.66, 99.0, 100.0)})
+    assert {note.text for note in figure.layout.annotations} == {"<b>100</b>", "<b>99.7</b>", "coin toss"}
+
+
 def test_shares_figure_has_a_dot_and_an_interval_for_each_row():
     figure = shares_figure("Right", {"a": Share(60.0, 50.0, 70.0), "b": Share(99.0, 97.0, 100.0)})
     *lines, dots = figure.data

@@ -79,7 +79,8 @@ PAIRS = [
 
 
 def test_interaction_figure_draws_cosines_winners_and_weights():
-    squares, best_frame, best_word, word_bars, frame_bars = interaction_figure(PAIRS).data
+    squares, best_frame, halo, best_word, word_bars, frame_bars = interaction_figure(PAIRS).data
+    assert (halo.x, halo.y) == (best_word.x, best_word.y)  # seen on dark squares too
     assert np.allclose(squares.z, PAIRS[0].cosine)
     assert (squares.zmin, squares.zmax) == (pytest.approx(-0.9), pytest.approx(0.9))
     assert list(zip(best_frame.y, best_frame.x, strict=True)) == [(0, 0), (1, 1), (2, 0)]

@@ -83,7 +83,9 @@ def test_sharpening_figure_has_every_snapshot_under_its_slider():
     assert [last.data[1].y[0], last.data[2].y[0]] == [1.25, 40.0]
     first = [figure.data[trace] for trace in last.traces]
     assert [part.type for part in first] == ["heatmap", "scatter", "scatter"]
-    assert [list(part.x) for part in first[1:]] == [[0], [0]]  # the marks at the slider, not the curves
+    assert [list(part.x) for part in first[1:]] == [[10], [10]]  # the marks at the slider, not the curves
+    assert figure.layout.sliders[0].active == 1  # it opens at the end of the training
+    assert [list(part.x) for part in figure.frames[0].data[1:]] == [[0], [0]]
     assert list(figure.data[0].y) == ["one", "two", "&lt;three&gt;"]
     assert len(figure.layout.images) == 3
 

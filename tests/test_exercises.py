@@ -32,7 +32,11 @@ def test_exercise_left_blank_is_not_tried_and_gives_the_reference(exercise, caps
 @each_exercise
 def test_exercise_is_passed_by_its_reference_and_by_an_answer_written_differently(exercise, capsys):
     for right in (exercise.reference, exercise.second):
-        assert check.answer(exercise.name, right) is right
+        usable = check.answer(exercise.name, right)
+        for arguments in exercise.cases:
+            expected = exercise.reference(*arguments)
+            assert isinstance(usable(*arguments), torch.Tensor) == isinstance(expected, torch.Tensor)
+        assert usable is right or usable.__wrapped__ is right
         assert capsys.readouterr().out == f"{exercise.name}: passed.\n"
     assert exercise.reference is not exercise.second
 
@@ -118,6 +122,12 @@ def test_mistake_is_recognised_by_what_it_does():
     assert line(30, VALUE) == "That is before."
 
 
+def test_mistake_that_stops_is_recognised_by_what_it_stops_with():
+    stopping = FUNCTION._replace(mistakes=(Mistake(lambda x: x @ x, "Not a product."), *FUNCTION.mistakes))
+    assert line(lambda x: torch.matmul(x, x), stopping) == "Not a product."
+    assert "stops with ZeroDivisionError" in line(lambda x: 1 / 0, stopping)
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -169,14 +179,43 @@ def test_text_and_parts_are_compared_one_by_one():
     )
 
 
-def test_answer_cannot_change_what_it_is_judged_by():
+def test_answer_that_changes_its_argument_is_told_so():
     def greedy(x):
         halved = x / 2
         x.zero_()
         return halved
 
-    assert judge(FUNCTION, greedy).passed
-    assert judge(FUNCTION, greedy).passed
+    for _ in range(2):  # and it cannot change what it is judged by
+        assert "changes what it is given; make a new one" in line(greedy)
+    words = Exercise("first", lambda words: words[0], None, (), cases=((["a", "b"],),))
+    assert "changes what it is given" in line(lambda words: words.pop(0), words)
+    assert judge(words, lambda words: list(words).pop(0)).passed
+
+
+def test_right_answer_in_another_type_goes_on_in_tensors():
+    usable = judge(FUNCTION, lambda x: (x.double() / 2).tolist()).usable
+    found = usable(torch.ones(2, 2))
+    assert torch.equal(found, torch.full((2, 2), 0.5))
+    assert judge(FUNCTION, lambda x: x.numpy() / 2).usable(torch.ones(1)).dtype == torch.float32
+    assert isinstance(judge(VALUE._replace(reference=torch.tensor(12)), 12).usable, torch.Tensor)
+    assert judge(FUNCTION, lambda x: x * 2).usable is halves
+
+
+def test_answer_must_keep_a_gradient_that_the_right_one_has():
+    learned = FUNCTION._replace(cases=((torch.ones(2, 2, requires_grad=True),),))
+    assert judge(learned, lambda x: x * 0.5).passed
+    for without in (lambda x: x.detach() / 2, lambda x: (x / 2).tolist()):
+        assert "has lost its gradient" in line(without, learned)
+
+
+def test_messages_show_short_numbers_and_names():
+    def thirds(x):
+        return x / 3
+
+    assert "is [[0.0, 0.3333, 0.6667], [1.0, 1.333, 1.667]]." in line(thirds)
+    assert "is a list of tensors; join them, for example with torch.stack" in line(lambda x: list(x / 2))
+    applied = Exercise("apply", lambda f: f(1.0), None, (), cases=((thirds,),))
+    assert "apply(thirds) is 3." in line(lambda f: 3, applied)
 
 
 def test_check_prints_one_line_also_where_the_answer_prints(capsys):

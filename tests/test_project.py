@@ -102,6 +102,16 @@ def test_readme_links_lead_somewhere():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_readme_says_what_the_shipped_model_gains():
+    """A new model brings new numbers; the sentence must not stay behind."""
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    said = re.search(r"finds (\S+) more of 100 videos for their sentences and (\S+) more sentences", text)
+    assert said is not None
+    results = json.loads((ROOT / "data_samples" / "model" / "results.json").read_text(encoding="utf-8"))["test"]
+    gains = [results[direction]["combined"]["R@1_gain"] for direction in ("text_to_video", "video_to_text")]
+    assert [float(number) for number in said.groups()] == [round(gain, 1) for gain in gains]
+
+
 def test_make_alone_lists_every_target():
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
     listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -4,6 +4,7 @@
     python tools/sample_weights.py seed1 seed2  these runs
     python tools/sample_weights.py --table      the tables of docs/results.md from what is there
     python tools/sample_weights.py --ship seed1 copy a run's weights into data_samples/model
+    python tools/sample_weights.py --arms       what notebook 07 says of the arms, into data_samples/model/arms.json
 
 Runs are kept in runs/. Each can be interrupted and goes on where it was. Every arm chooses the weight and the
 temperature of its combined score on validation, from the same 54 pairs; the test split is looked at once, at the end.
@@ -38,6 +39,9 @@ RUNS = Path("runs")
 TEST_LISTS = {"test": None, "shifted": "MSRVTT_shifted_test.csv", "unseen_pairs": "MSRVTT_unseen_pairs_test.csv"}
 SHIPPED = ("config.json", "weights.safetensors", "recipe.json", "metrics.json", "results.json")
 LOG_EVERY = 10
+ARMS_FILE = "arms.json"
+TAUGHT = ("seed1", "seed2", "seed3", "one_view", "own_videos")  # the arms that notebook 07 shows
+KEPT = ("R@1", "R@1_gain", "R@1_gain_interval")  # of each method
 
 
 @dataclass(frozen=True)
@@ -204,15 +208,41 @@ def ship(name: str) -> None:
     update_manifest(sample_folder(), {f"model/{file}": {} for file in (*SHIPPED, "log.jsonl")})
 
 
+def write_arms(folder: Path, runs: Path = RUNS) -> list[str]:
+    """Write the few numbers of finished arms that notebook 07 shows into `folder`/model, and return the arms' names.
+
+    Without its run the shipped arm is taken from the results that were shipped with it.
+    """
+    arms: dict[str, Any] = {}
+    for name in TAUGHT:
+        path = runs / name / "results.json"
+        if name == "seed1" and not path.exists():
+            path = folder / "model" / "results.json"
+        if path.exists():
+            results = read_json(path)
+            test = {direction: _kept(results["test"][direction]) for direction in DIRECTIONS}
+            arms[name] = {"what": results["what"], "test": test}
+    write_json(folder / "model" / ARMS_FILE, arms)
+    update_manifest(folder, {f"model/{ARMS_FILE}": {}})
+    return list(arms)
+
+
+def _kept(of_direction: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {method: {key: value for key, value in of_direction[method].items() if key in KEPT} for method in METHODS}
+
+
 def main() -> int:
     """Do what the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", metavar="RUN", help=f"of {', '.join(ARMS)}; all if none is given")
     parser.add_argument("--table", action="store_true", help="print the tables")
     parser.add_argument("--ship", metavar="RUN", help="copy a run into data_samples/model")
+    parser.add_argument("--arms", action="store_true", help="write data_samples/model/arms.json")
     arguments = parser.parse_args()
     if arguments.ship:
         ship(arguments.ship)
+    elif arguments.arms:
+        print(*write_arms(sample_folder()))
     elif arguments.table:
         table()
     else:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout
-from diffret_core.course.style import FAINT, INK, QUIET
+from diffret_core.course.style import FAINT, QUIET
 
 Number = float | int
 _HEIGHT = 360
@@ -70,6 +70,6 @@ def _names(curves: Mapping[str, Curve]) -> list[dict]:
         lowest = min(float(curve.heights[-1]), lowest - least)
         notes.append(
             {"text": f"<b>{as_plain_text(name)}</b>", "x": 1, "y": lowest, "xref": "paper", "yref": "y"}
-            | {"showarrow": False, "xanchor": "left", "xshift": 8, "font": {"size": 13, "color": INK}}
+            | {"showarrow": False, "xanchor": "left", "xshift": 8, "font": {"size": 13, "color": curve.colour}}
         )
     return notes

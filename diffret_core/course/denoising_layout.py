@@ -42,7 +42,7 @@ def denoising_layout(found: Search, last: Float[Tensor, " N"], leaders: list[int
         yaxis2=value_axis | {"domain": _PATHS},
         annotations=[*_notes(num_candidates), *_bar_labels(leaders), *_line_ends(last, leaders)],
         sliders=[slider([str(k) for k in found.levels], "noise level k = ")],
-        updatemenus=[_buttons()],
+        updatemenus=[play_buttons()],
         bargap=0.25,
         hovermode="closest",
     )
@@ -86,7 +86,8 @@ def _line_ends(last: Float[Tensor, " N"], leaders: list[int]) -> list[dict]:
     return notes
 
 
-def _buttons() -> dict:
+def play_buttons() -> dict:
+    """Buttons that let the frames of a figure pass by themselves, above its upper right corner."""
     play = {"label": "▶ play", "method": "animate", "args": [None, at_once(70) | {"fromcurrent": True}]}
     pause = {"label": "❚❚ pause", "method": "animate", "args": [[None], at_once(0)]}
     return {

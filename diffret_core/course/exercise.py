@@ -7,6 +7,7 @@ written.
 
 import contextlib
 import copy
+import functools
 import io
 import textwrap
 from collections.abc import Callable
@@ -54,14 +55,19 @@ class Verdict(NamedTuple):
     Attributes:
         passed: Whether it is right.
         line: One line for the learner.
+        usable: What the notebook goes on with: a right answer, in tensors where the reference gives tensors; else the
+            reference.
     """
 
     passed: bool
     line: str
+    usable: Any
 
 
-class _Stopped(NamedTuple):
-    reason: str
+class _Failed(NamedTuple):
+    """What went wrong in a call, as the end of a sentence."""
+
+    how: str
 
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
@@ -77,16 +83,34 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         return _not_yet(exercise, f"{_short(answer)} is not a function; define {exercise.name} with def.")
     given = _results(exercise, answer)
     if any(one is ... for one in given):
-        return Verdict(False, f"{exercise.name}: not tried yet. The notebook goes on with our answer.")
+        line = f"{exercise.name}: not tried yet. The notebook goes on with our answer."
+        return Verdict(False, line, exercise.reference)
     expected = _results(exercise, exercise.reference)
     faults = [_fault(*pair, exercise.tolerance) for pair in zip(given, expected, strict=True)]
     if not any(faults):
-        return Verdict(True, f"{exercise.name}: passed.")
+        return Verdict(True, f"{exercise.name}: passed.", _in_tensors(answer, given, expected))
     return _not_yet(exercise, _known_mistake(exercise, given) or _first_fault(exercise, faults, expected))
 
 
 def _not_yet(exercise: Exercise, message: str) -> Verdict:
-    return Verdict(False, f"{exercise.name}: not yet. {' '.join(message.split())} Hints are below.")
+    line = f"{exercise.name}: not yet. {' '.join(message.split())} Hints are below."
+    return Verdict(False, line, exercise.reference)
+
+
+def _in_tensors(answer: Any, given: list[Any], expected: list[Any]) -> Any:
+    """A right answer, made to give tensors where the right one does: what follows calculates with them."""
+    kinds = {one.dtype for one in expected if isinstance(one, Tensor)}
+    if not kinds or all(isinstance(one, Tensor) for one in given):
+        return answer
+    dtype = kinds.pop()
+    if not callable(answer):
+        return torch.as_tensor(answer, dtype=dtype)
+
+    @functools.wraps(answer)
+    def in_tensors(*arguments: Any) -> Tensor:
+        return torch.as_tensor(answer(*arguments), dtype=dtype)
+
+    return in_tensors
 
 
 def _results(exercise: Exercise, answer: Any) -> list[Any]:
@@ -97,12 +121,22 @@ def _results(exercise: Exercise, answer: Any) -> list[Any]:
 
 
 def _call(answer: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    own = copy.deepcopy(arguments)
     with contextlib.redirect_stdout(io.StringIO()):  # a check prints one line and nothing else
         try:
-            return answer(*copy.deepcopy(arguments))
+            result = answer(*own)
         except (Exception, SystemExit) as error:
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return _Stopped(textwrap.shorten(said, 120, placeholder=" …"))
+            return _Failed(f"stops with {textwrap.shorten(said, 120, placeholder=' …')}")
+    if not all(map(_is_unchanged, own, arguments)):
+        return _Failed("changes what it is given; make a new one, such as `a = a * 2` and not `a *= 2`")
+    return result
+
+
+def _is_unchanged(argument: Any, before: Any) -> bool:
+    if isinstance(before, Tensor):
+        return argument.shape == before.shape and torch.allclose(argument, before, rtol=0, atol=0, equal_nan=True)
+    return not isinstance(before, list | dict | set) or repr(argument) == repr(before)
 
 
 def _known_mistake(exercise: Exercise, given: list[Any]) -> str | None:
@@ -123,8 +157,8 @@ def _first_fault(exercise: Exercise, faults: list[str | None], expected: list[An
 
 def _fault(given: Any, expected: Any, tolerance: float) -> str | None:
     """Say how an answer differs from the right one, as the end of a sentence; nothing if it does not."""
-    if isinstance(given, _Stopped):
-        return f"stops with {given.reason}"
+    if isinstance(given, _Failed):  # only a mistake that is compared with can have stopped, too
+        return None if isinstance(expected, _Failed) and given == expected else given.how
     if given is None:
         return None if expected is None else "is None, as if a `return` or a value were missing"
     if isinstance(given, str) and not given.strip():
@@ -145,7 +179,9 @@ def _has_parts(expected: Any) -> bool:
 
 
 def _fault_in_parts(given: Any, expected: tuple | list, tolerance: float) -> str | None:
-    if not isinstance(given, tuple | list) or len(given) != len(expected):
+    if not isinstance(given, tuple | list):
+        return f"is of type {type(given).__name__}, expected {len(expected)} parts in a tuple"
+    if len(given) != len(expected):
         return f"is {_short(given)}, expected {len(expected)} parts"
     faults = [_fault(*pair, tolerance) for pair in zip(given, expected, strict=True)]
     return next((f"is wrong in part {place}, which {fault}" for place, fault in enumerate(faults, 1) if fault), None)
@@ -155,6 +191,8 @@ def _fault_in_numbers(given: Any, expected: Any, tolerance: float) -> str | None
     try:
         found, right = _tensor(given), _tensor(expected)
     except (TypeError, ValueError, RuntimeError):
+        if isinstance(given, list | tuple) and any(isinstance(one, Tensor) for one in given):
+            return f"is a {type(given).__name__} of tensors; join them, for example with torch.stack"
         return f"is {_short(given)}, expected numbers"
     if found.isnan().any() and not right.isnan().any():
         return "holds NaN, which is not a number"
@@ -164,9 +202,15 @@ def _fault_in_numbers(given: Any, expected: Any, tolerance: float) -> str | None
         return f"has the shape {tuple(found.shape)}, expected {tuple(right.shape)}"
     if (found.dtype == torch.bool) != (right.dtype == torch.bool):
         return f"holds values of type {_kind(found)}, expected {_kind(right)}"
-    if torch.allclose(found.double(), right.double(), rtol=tolerance, atol=tolerance, equal_nan=True):
-        return None
-    return f"is {_short(given)}"
+    if not torch.allclose(found.double(), right.double(), rtol=tolerance, atol=tolerance, equal_nan=True):
+        return f"is {_short(given)}"
+    if _has_gradient(expected) and not _has_gradient(given):
+        return "has the right value but has lost its gradient, so nothing could learn: no .item(), no .detach()"
+    return None
+
+
+def _has_gradient(numbers: Any) -> bool:
+    return isinstance(numbers, Tensor) and numbers.requires_grad
 
 
 def _tensor(numbers: Any) -> Tensor:
@@ -181,5 +225,14 @@ def _short(thing: Any) -> str:
     """A thing in at most half a line; of a tuple, each part."""
     if isinstance(thing, tuple):
         return f"({', '.join(map(_short, thing))})"
-    shown = thing.tolist() if isinstance(thing, Tensor) else thing
+    if callable(thing) and hasattr(thing, "__name__"):
+        return thing.__name__.strip("_")
+    shown = _rounded(thing.tolist() if isinstance(thing, Tensor) else thing)
     return textwrap.shorten(" ".join(repr(shown).split()), 60, placeholder=" …")
+
+
+def _rounded(thing: Any) -> Any:
+    """Numbers with four digits: what float32 adds behind them is nothing to read."""
+    if isinstance(thing, list):
+        return [_rounded(one) for one in thing]
+    return float(f"{thing:.4g}") if isinstance(thing, float) else thing

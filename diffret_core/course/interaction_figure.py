@@ -56,11 +56,15 @@ def _marks(pair: ComparedPair, strongest: float) -> list[Any]:
     )
     best_frame = {"symbol": "circle", "size": 9, "color": INK, "line": {"color": PAPER, "width": 1.5}}
     best_word = {"symbol": "square-open", "size": 14, "color": INK, "line": {"width": 1.5}}
+    halo = best_word | {"color": PAPER, "line": {"width": 4}}
     bars = {"marker": {"color": SIMILARITY}, "showlegend": False}
     return [
         squares,
         go.Scatter(x=pair.cosine.argmax(dim=1).tolist(), y=rows, mode="markers", marker=best_frame, hoverinfo="skip"),
-        go.Scatter(x=columns, y=pair.cosine.argmax(dim=0).tolist(), mode="markers", marker=best_word, hoverinfo="skip"),
+        *(
+            go.Scatter(x=columns, y=pair.cosine.argmax(dim=0).tolist(), mode="markers", marker=one, hoverinfo="skip")
+            for one in (halo, best_word)
+        ),
         go.Bar(
             x=_numbers(pair.word_weight),
             y=rows,

@@ -61,7 +61,7 @@ def two_curves(
     """Draw the right curve and the guessed one.
 
     Args:
-        x: Where the points lie.
+        x: Where the points lie, the first on the left; they may run down, as noise levels do.
         truth: Heights of the right curve.
         guess: Heights of the guessed curve, if there is one.
         ends: Lowest and highest height that is drawn.
@@ -70,7 +70,7 @@ def two_curves(
 
     def points(heights: Sequence[Number]) -> list[Point]:
         span = WIDTH - 2 * _EDGE - 60
-        across = [_EDGE + (place - min(x)) / ((max(x) - min(x)) or 1) * span for place in x]
+        across = [_EDGE + (place - x[0]) / ((x[-1] - x[0]) or 1) * span for place in x]
         return [(a, 170 - (height - low) / (high - low) * 140) for a, height in zip(across, heights, strict=True)]
 
     marks = [_line([(_EDGE, 170), (WIDTH - _EDGE, 170)], QUIET)]

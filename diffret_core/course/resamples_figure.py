@@ -22,6 +22,8 @@ def resamples_figure(resampled: Mapping[int, Float[np.ndarray, " R"]], measured:
         measured: R@1 of the queries themselves.
     """
     edges = np.arange(-1.0, 102, 2)  # two points wide, around even numbers: fifty queries give only those
+    spread = np.concatenate(list(resampled.values()))
+    seen = [float(spread.min()) - 3, float(spread.max()) + 3]
     names = [f"{number:,} queries" for number in resampled]
     frames = [
         go.Frame(
@@ -35,7 +37,7 @@ def resamples_figure(resampled: Mapping[int, Float[np.ndarray, " R"]], measured:
     figure.update_layout(
         margin={"b": 100},
         bargap=0.05,
-        xaxis=AXIS | {"range": [0, 100], "title": axis_title("R@1 in percent"), "ticks": "outside"},
+        xaxis=AXIS | {"range": seen, "title": axis_title("R@1 in percent"), "ticks": "outside"},
         yaxis=AXIS | {"range": [-0.1, 1.05], "showticklabels": False, "title": axis_title("how often")},
         sliders=[slider(names, "") | {"y": -0.42}],
     )

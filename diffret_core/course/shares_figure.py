@@ -30,7 +30,12 @@ class Share(NamedTuple):
 
     def __str__(self) -> str:
         """Say it in a few words."""
-        return f"{self.percent:.0f} % ({self.low:.0f} to {self.high:.0f})"
+        return f"{in_short(self.percent)} % ({in_short(self.low)} to {in_short(self.high)})"
+
+
+def in_short(percent: float) -> str:
+    """Round to whole percent, but with a decimal between 99 and 100: only what is all right reads 100."""
+    return f"{percent:.1f}" if 99 < percent < 100 else f"{percent:.0f}"
 
 
 def share_right(right: Bool[Tensor, " R"]) -> Share:
@@ -56,7 +61,7 @@ def shares_figure(title: str, shares: Mapping[str, Share]) -> go.Figure:
         figure.add_scatter(
             x=[share.low, share.high], y=[row, row], mode="lines", line={"color": SIMILARITY, "width": 3}
         )
-        note = {"x": share.high, "y": row, "text": f"<b>{share.percent:.0f}</b>", "xanchor": "left", "xshift": 12}
+        note = {"x": share.high, "y": row, "text": f"<b>{in_short(share.percent)}</b>", "xanchor": "left", "xshift": 12}
         figure.add_annotation(note | {"showarrow": False, "font": {"color": INK}})
     figure.add_scatter(
         x=[share.percent for share in shares.values()],

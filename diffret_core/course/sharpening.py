@@ -64,7 +64,7 @@ def snapshot_html(snapshot: Snapshot) -> str:
 def sharpening_figure(
     snapshots: Sequence[Snapshot], captions: Sequence[str], pictures: Sequence[str] | None = None
 ) -> go.Figure:
-    """Draw the matrix under a slider over the steps, beside it the loss and R@1 of the whole run.
+    """Draw the matrix under a slider over the steps, beside it the loss and R@1 of the whole run; the end comes first.
 
     Args:
         snapshots: In the order of their steps.
@@ -73,7 +73,7 @@ def sharpening_figure(
     """
     names = [as_plain_text(caption) for caption in captions]
     figure = go.Figure(
-        data=[_matrix(snapshots[0], names), *_curves(snapshots), *_marks(snapshots[0], snapshots[-1].step)],
+        data=[_matrix(snapshots[-1], names), *_curves(snapshots), *_marks(snapshots[-1], snapshots[-1].step)],
         layout=_layout(snapshots, len(captions)),
     )
     figure.frames = [
@@ -186,7 +186,7 @@ def _layout(snapshots: Sequence[Snapshot], num_pairs: int) -> go.Layout:
         yaxis2={**AXIS, "domain": [0.6, 0.95], "range": [0, 1.15 * top], "anchor": "x2", "nticks": 5},
         yaxis3={**AXIS, "domain": [0.1, 0.45], "range": [0, 1.25 * best], "anchor": "x3", "nticks": 5},
         annotations=[_heading("loss of the batch", 1.0), _heading("R@1 in %, validation", 0.5)],
-        sliders=[slider([str(one.step) for one in snapshots], "step ")],
+        sliders=[slider([str(one.step) for one in snapshots], "step ") | {"active": len(snapshots) - 1}],
     )
 
 

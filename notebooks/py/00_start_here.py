@@ -170,10 +170,10 @@ for text in ("a yellow cross becomes larger", "a yellow cross becomes smaller", 
 # | [02 encoders](02_encoders.ipynb) | How do pixels and words become vectors? | ready |
 # | [03 similarity and metrics](03_similarity_and_metrics.ipynb) | How to compare, and to judge a ranking? | ready |
 # | [04 contrastive training](04_contrastive_training.ipynb) | How are the encoders trained? | ready |
-# | 05 retrieval as generation | Why generate? | to come |
-# | 06 denoiser | What network undoes the noise? | to come |
-# | 07 generation training | How does it learn? | to come |
-# | 08 sampling | How is a ranking generated, and fast? | to come |
+# | [05 retrieval as generation](05_retrieval_as_generation.ipynb) | Why generate? | ready |
+# | [06 denoiser](06_denoiser.ipynb) | What network undoes the noise? | ready |
+# | [07 generation training](07_generation_training.ipynb) | How does it learn? | ready |
+# | [08 sampling](08_sampling.ipynb) | How is a ranking generated, and fast? | ready |
 # | 09 evaluation | Does it help? | to come |
 # | 10 out of distribution | What happens off the map? | to come |
 # | 11 interactive demo | Play | to come |

@@ -7,7 +7,7 @@
 # | | |
 # |---|---|
 # | you need | PyTorch tensors; what a word feature and a frame feature are (notebook 02) |
-# | time | 40 minutes with the exercises; Run All takes well under a minute |
+# | time | 60 minutes with the exercises; Run All takes well under a minute |
 # | hardware | any computer; no GPU, no network |
 # | in the paper | its similarity, which proposes the candidates, and the columns of all its tables |
 #
@@ -56,8 +56,8 @@ print("real frames in video 0:", int(videos.frame_mask[0].sum()))
 # %% [markdown]
 # ## The simplest answer: a mean
 #
-# Average the frames of a video, and compare that mean with the text by the **cosine**: 1 if both point the same way, 0
-# if they have nothing in common.
+# Average the frames of a video, and compare that mean with the text by the **cosine**: 1 if both point the same way,
+# 0 if they have nothing in common.
 #
 # $$
 # \cos(a, b) = \frac{\langle a, b \rangle}{\Vert a \Vert \, \Vert b \Vert}
@@ -80,15 +80,14 @@ print(f"A {cosine_of_means(asked, video_a):.2f}   B {cosine_of_means(asked, vide
 # %% [markdown]
 # Two very different videos, one score. **A mean forgets which frame said what.**
 #
-# Still, it is quick: one vector per video, and all pairs are one matrix product. First we need it right. Padding must
-# not count.
+# Still, a mean is quick: one vector per video, and all pairs are one matrix product. It must only leave padding out.
 #
 # ### Exercise 1: a mean without padding
 #
 # *easy · 4 minutes*
 #
 # `features` is `[B, L, D]`, `mask` is `[B, L]`, True where something is real. Return the mean of the real ones of each
-# row, `[B, D]`. Replace the three dots; until you do, the notebook uses our answer.
+# row, a tensor `[B, D]`. Replace the three dots; until you do, the notebook uses our answer.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -123,8 +122,8 @@ mean_pool = check.answer("mean_pool", mean_pool)
 # </details>
 
 # %% [markdown]
-# For the text the field takes the `sentence` feature, read off at the end token. It has already gathered what the words
-# say. So the first similarity matrix of this notebook is a row per text, a column per video:
+# For the text one usually takes the `sentence` feature, read off at the end token. It has already gathered what the
+# words say. The first similarity matrix of this notebook has a row per text and a column per video:
 
 # %% tags=["nbval-check-output"]
 video_means = mean_pool(videos.frames, videos.frame_mask)
@@ -149,8 +148,8 @@ for name, video in (("A", video_a), ("B", video_b)):
 # In video A every word finds a frame that says exactly that: 1. In video B nothing fits better than 0.71. The two are
 # told apart.
 #
-# Not all words matter alike: *a* says little. So each word gets a weight $w_t$, each frame a weight $w_v$. Both sum to
-# 1, and two small networks learn them:
+# Not all words matter alike: *a* says little. So each word gets a weight $w_t$, each frame a weight $w_v$. Both sum
+# to 1, and two small networks learn them:
 #
 # $$
 # s = \frac{1}{2} \left[ \sum_t w_t \max_v c_{tv} + \sum_v w_v \max_t c_{tv} \right]
@@ -176,7 +175,8 @@ pair_similarity = check.answer("pair_similarity", pair_similarity)
 # <details>
 # <summary>Hint 1</summary>
 #
-# `cosine.amax(dim=1)` goes along each row: the best frame of every word. `dim=0` goes down the columns.
+# `cosine.amax(dim=1)` goes along each row: the best frame of every word. `dim=0` goes down the columns. (`amax` gives
+# the values alone; `max` gives values and places.)
 #
 # </details>
 # <details>
@@ -215,10 +215,10 @@ word_weight = weights(model.interaction.word_score, texts.words, texts.word_mask
 frame_weight = weights(model.interaction.frame_score, videos.frames, videos.frame_mask)  # [V, F]
 unit_words, unit_frames = normalize(texts.words, dim=-1), normalize(videos.frames, dim=-1)
 
-t = v = 644
-real_words, real_frames = texts.word_mask[t], videos.frame_mask[v]
-cosine = unit_words[t][real_words] @ unit_frames[v][real_frames].T
-mine = pair_similarity(cosine, word_weight[t][real_words], frame_weight[v][real_frames])
+text = video = 644
+real_words, real_frames = texts.word_mask[text], videos.frame_mask[video]
+cosine = unit_words[text][real_words] @ unit_frames[video][real_frames].T
+mine = pair_similarity(cosine, word_weight[text][real_words], frame_weight[video][real_frames])
 print("cosine", tuple(cosine.shape), " similarity", f"{float(mine):.4f}")
 
 # %% [markdown]
@@ -234,24 +234,29 @@ tokenizer = SimpleTokenizer()
 with torch.no_grad():
     similarity = model.similarity(texts, videos)  # [T, V], from the package
 compared = []
-for t in (644, 4, 120, 300):
-    pieces = [tokenizer.decoder[piece] for piece in tokenizer.encode(captions[t])]
+for text in (644, 4, 120, 300):
+    pieces = [tokenizer.decoder[piece] for piece in tokenizer.encode(captions[text])]
     pieces = [piece.removesuffix("</w>") if piece.endswith("</w>") else piece + "-" for piece in pieces]
-    rival = int(similarity[t].index_fill(0, torch.tensor(t), -1).argmax())
-    for v, name in ((t, "its own video"), (rival, "the best wrong video")):
+    rival = int(similarity[text].index_fill(0, torch.tensor(text), -1).argmax())
+    for video, name in ((text, "its own video"), (rival, "the best wrong video")):
         name = f"sentence {len(compared) // 2 + 1}, {name}"
-        compared.append(compare_pair(samples, texts, t, v, name=name, words=["start", *pieces, "end"]))
+        compared.append(compare_pair(samples, texts, text, video, name=name, words=["start", *pieces, "end"]))
+    print(f"sentence {len(compared) // 2}: own video {compared[-2].similarity:.3f}, ", end="")
+    print(f"best wrong one {compared[-1].similarity:.3f} (it shows: {captions[rival]})")
 show.figure(
     interaction_figure(compared),
-    "Rows are words, columns frames. Blue: alike, orange: opposed. A dot marks the best frame of a word, a "
-    "square the best word of a frame. Bars are weights: of a word beside its row, of a frame below its column.",
+    "Rows are words, columns frames. Blue: alike, orange: opposed; the fullest is the largest cosine of all eight "
+    "pictures. A dot marks the best frame of a word, a square the best word of a frame. Bars are weights: of a word "
+    "beside its row, of a frame below its column.",
 )
 
 # %% [markdown]
-# **What to see.** Read the bars first: only rows and columns with a bar count. Then compare the two places of a
-# sentence on the slider: how far does the similarity fall from its own video to the best wrong one?
+# **What to see.** Read the bars first: a dot counts as much as the bar of its row, a square as much as the bar of its
+# column. (A word without a bar may still win a square.) Then compare the two places of a sentence on the slider. How
+# far does the similarity fall from its own video to the best wrong one? Or does it *rise*? Where it does, the model
+# is wrong: what did it miss? Look at the frames.
 #
-# Over all texts and videos, the weights lie here:
+# Where does the weight go, on average?
 
 # %%
 end = texts.word_mask.sum(dim=1) - 1
@@ -262,30 +267,32 @@ print(f"weight of the end token       {on_end.mean():.2f}   if all words counted
 print(f"weight of the heaviest frame  {heaviest.mean():.2f}   if all frames counted alike {even[1]:.2f}")
 
 # %% [markdown]
-# The end token has read the whole sentence (notebook 02), so weight is well placed there. The closer its share is to 1,
-# the more the words' half is one vector that looks for its best frame. Nobody told the model to do that: it was free
-# to.
+# The end token has read the whole sentence (notebook 02), so weight is well placed there. The closer its share is to
+# 1, the more the words' half is one vector that looks for its best frame. Nobody told the model to do so; training
+# led there.
 #
 # ## All pairs, by hand
 #
-# One text against all videos at once: cosines `[w, V, F]`. Padded frames may not win a maximum, so they are set to -∞
-# before it. And one trap: -∞ times a weight of 0 is not 0 but NaN.
+# Now one text against **all** videos at once. Its real words are n rows, so the cosines are `[n, V, F]`. Padded frames
+# may not win a maximum: they are set to -∞ before it. That has a trap: -∞ times a weight of 0 is not 0 but NaN. So once
+# the maxima are taken, padding is set to 0.
 
 
 # %% tags=["nbval-check-output"]
-def both_halves(t):
-    own, padding = texts.word_mask[t], ~videos.frame_mask
-    cosine = torch.einsum("wd,vfd->wvf", unit_words[t][own], unit_frames)
+def both_halves(text):
+    real, padding = texts.word_mask[text], ~videos.frame_mask
+    cosine = torch.einsum("nd,vfd->nvf", unit_words[text][real], unit_frames)  # [n, V, F]
     cosine = cosine.masked_fill(padding, -torch.inf)
-    of_words = (word_weight[t][own][:, None] * cosine.amax(dim=2)).sum(dim=0)  # [V]
+    of_words = (word_weight[text][real][:, None] * cosine.amax(dim=2)).sum(dim=0)  # [V]
     best_word = cosine.amax(dim=0).masked_fill(padding, 0)  # [V, F]
     return of_words, (frame_weight * best_word).sum(dim=1)
 
 
-halves = [both_halves(t) for t in range(len(captions))]
+halves = [both_halves(text) for text in range(len(captions))]
 of_words, of_frames = (torch.stack(half) for half in zip(*halves, strict=True))
 by_interaction = (of_words + of_frames) / 2
 assert torch.allclose(by_interaction, similarity, atol=1e-5)
+print("the trap:", torch.tensor(-torch.inf) * 0)
 print("by_interaction", tuple(by_interaction.shape), "  the same as diffret_core, to 5 decimals")
 
 # %% [markdown]
@@ -357,7 +364,7 @@ for rule in ("pessimistic", "optimistic", "released"):
 # *medium · 6 minutes*
 #
 # `score` is `[Q, V]`, a row per query. `target` says which column each query means; it need not be the diagonal. Return
-# one rank per query, 1 = best. An equal score counts against the target.
+# a **tensor**, one rank per query, 1 = best. An equal score counts against the target.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -405,7 +412,8 @@ rank_targets = check.answer("rank_targets", rank_targets)
 #
 # *easy · 5 minutes*
 #
-# Return R@1 and R@5 in percent, the median rank and the mean rank, in this order. `ranks` is a tensor of whole numbers.
+# Return a tuple of four numbers: R@1 and R@5 in percent, the median rank, the mean rank. `ranks` is a tensor of whole
+# numbers.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -482,17 +490,20 @@ lines = {
     "token interaction": Curve(recalls(ranks_of["token interaction", "text-to-video"]), SIMILARITY),
     "mean": Curve(recalls(ranks_of["mean", "text-to-video"]), INK, "dash"),
 }
-drawn = curves_figure(depths, lines, title="Text-to-video, 1,000 samples", across="K", up="R@K in percent")
-show.figure(drawn, "R@K of both similarities over K. The upper curve finds the videos that are meant earlier.")
+figure = curves_figure(depths, lines, title="Text-to-video, 1,000 samples", across="K", up="R@K in percent")
+words = "Solid blue: token interaction. Dashed: mean. A higher curve finds more of the meant videos among the first K."
+show.figure(figure, words)
 
 # %% [markdown]
 # **What to see.** At K = 1 the curves are furthest from the top, and at K = 32 nearly everything has been found. That
-# is where notebook 05 starts: take the best 32, and put *them* in a better order.
+# is where the second half of the course starts: take the best 32, and put *them* in a better order.
 #
 # In the table, compare the two halves with the whole. A point more or less may be chance, as the next section shows.
 #
-# Two limits of all this. These are our samples, not a benchmark. And this small model learned with a mean first and
-# with token interaction last (notebook 04), so neither is a stranger to it.
+# Is the mean hardly worse than token interaction? Then mind three things. These are our samples, not a benchmark.
+# This small model learned with a mean first and with token interaction last (notebook 04). And these are the frames
+# *after* the temporal transformer: each has heard the others, so a mean forgets less than in our red-and-star
+# example.
 #
 # ## How sure is that?
 #
@@ -501,13 +512,13 @@ show.figure(drawn, "R@K of both similarities over K. The upper curve finds the v
 # interval.
 
 # %%
-random = np.random.default_rng(0)
+rng = np.random.default_rng(0)
 hits = (ranks_of["token interaction", "text-to-video"] == 1).numpy()
 measured, resampled = {}, {}
-for number in (50, 100, 200, 500, 1000):
-    drawn = random.integers(0, number, size=(2000, number))  # 2,000 resamples of the first queries
-    resampled[number] = 100 * hits[drawn].mean(axis=1)
-    measured[number] = 100 * hits[:number].mean()
+for num_queries in (50, 100, 200, 500, 1000):
+    drawn = rng.integers(0, num_queries, size=(2000, num_queries))  # 2,000 resamples of the first queries
+    resampled[num_queries] = 100 * hits[drawn].mean(axis=1)
+    measured[num_queries] = 100 * hits[:num_queries].mean()
 print("drawn", drawn.shape, "  the first five:", resampled[1000][:5].round(1))
 
 # %%
@@ -517,9 +528,10 @@ words = "Grey: R@1 of 2,000 resamples. Blue: the middle 95 % of them. Diamond: R
 show.figure(resamples_figure(resampled, measured), words)
 
 # %% [markdown]
-# **What to see.** Move the slider: with 50 queries the interval is several times as wide as with 1,000. It shrinks with
-# the *square root* of the number: four times the queries for half the width. For a share $p$ of $n$ queries there is a
-# formula too, $\pm 1.96 \sqrt{p(1-p)/n}$. All three must agree:
+# **What to see.** Move the slider: with 50 queries the interval is several times as wide as with 1,000. It shrinks
+# with the *square root* of the number: four times the queries for half the width. For a share $p$ of $n$ queries
+# there is a formula too, $\pm 1.96 \sqrt{p(1-p)/n}$. So there are three ways: our resamples, the package's
+# `bootstrap_interval`, and the formula. They should nearly agree:
 
 # %%
 from diffret_core.metrics import bootstrap_interval
@@ -551,8 +563,8 @@ for direction in ("text-to-video", "video-to-text"):
     print(f"{direction}: {gain:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}. {verdict}")
 
 # %% [markdown]
-# An interval with 0 inside does not say that both are equal. It says that 1,000 queries cannot tell them apart. That is
-# a result too, and it is reported like any other.
+# An interval with 0 inside does not say that both are equal. It says that 1,000 queries cannot tell them apart. That
+# is a result too, and it is reported like any other.
 #
 # ## A number needs its gallery
 #
@@ -567,7 +579,8 @@ for size in sizes:
     found = rank_targets(by_interaction[some][:, some], torch.arange(size))
     in_gallery.append(round(100 * float((found == 1).float().mean()), 1))
 predict.curve(
-    "The same model searches 100, 250, 500, 750 and 1,000 videos. What is its R@1 in percent?",
+    "The same model searches 100, 250, 500, 750 and 1,000 videos, each time with the sentences of exactly these. "
+    "What is its R@1 in percent?",
     sizes,
     in_gallery,
     low=0,
@@ -578,8 +591,9 @@ predict.curve(
 # <details>
 # <summary>Why?</summary>
 #
-# Every video that is left out is a rival less. So a gallery that has lost its unreadable files flatters, and numbers of
-# two galleries of different size cannot be compared.
+# Every video that is left out is one rival fewer. So a gallery that has lost its unreadable files flatters, and
+# numbers of two galleries of different size cannot be compared. (Fewer queries also make a wider interval, but do not
+# move R@1 in one direction.)
 #
 # </details>
 #
@@ -605,16 +619,31 @@ print(f"the mean of all 100 models   R@1 {recall.mean():.1f}")
 print(f"the best of them             R@1 {recall.max():.1f}, 95 % {low:.1f} to {high:.1f}")
 
 # %% [markdown]
-# (Their mean is not our model's R@1: luck gives a share of every near miss.) The best of 100 equal models looks better
-# than the rest, and gets a respectable interval. The gain is luck. **An interval does not know how often you looked.**
+# (Their mean is below our model's R@1: luck turns some near misses into hits, but more near hits into misses.) The
+# best of 100 equal models looks better than the rest, and the gain is luck. Its interval may still hold the true
+# value, this once. How often does it, in 200 repeats? We take the formula for the interval.
+
+# %%
+truth, missed_by_one, missed_by_best = 100 * chance.mean(), [], []
+for _ in range(200):
+    share = (torch.rand(100, len(chance), generator=generator) < chance).float().mean(dim=1)
+    missed = (100 * share - truth).abs() > 196 * (share * (1 - share) / len(chance)).sqrt()
+    missed_by_one.append(float(missed[0]))
+    missed_by_best.append(float(missed[share.argmax()]))
+print(f"a 95 % interval misses the truth, {truth:.1f}, in 5 % of all cases or less. It is missed by that of")
+print(f"one model {100 * np.mean(missed_by_one):3.0f} %;  the best of 100 {100 * np.mean(missed_by_best):3.0f} %")
+
+# %% [markdown]
+# **An interval does not know how often you looked.**
 #
 # ### Exercise 5: the test that exposes it
 #
 # *hard · 8 minutes*
 #
-# Split the queries. Choose on one part, judge on the other. `hits` is `[M, Q]`, True where model m has query q right;
-# `chosen_on` and `judged_on` are numbers of queries. Choose the model with the best R@1 on the first part. Return its
-# R@1 on the second part, minus the mean of all models there, in points.
+# Split the queries. Choose on one part, judge on the other. `hits` is `[M, Q]`, a row per model, a column per query,
+# True where the model has the query right. `chosen_on` and `judged_on` are tensors of column numbers: which queries
+# belong to each part. Choose the model with the best R@1 on the first part. Return its R@1 on the second part, minus
+# the mean of all models there, in percentage points.
 
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -654,13 +683,13 @@ honest_gain = check.answer("honest_gain", honest_gain)
 # up to 100, each with 200 fresh sets of equal models and random halves of the queries.
 
 # %%
-random, numbers_of_looks = np.random.default_rng(0), [1, 2, 5, 10, 20, 50, 100]
+rng, numbers_of_looks = np.random.default_rng(0), [1, 2, 5, 10, 20, 50, 100]
 leaky, honest = [], []
-for number in numbers_of_looks:
+for num_looks in numbers_of_looks:
     gains = []
     for _ in range(200):
-        models = torch.rand(number, len(chance), generator=generator) < chance
-        one, other = torch.as_tensor(random.permutation(len(chance))).chunk(2)
+        models = torch.rand(num_looks, len(chance), generator=generator) < chance
+        one, other = torch.as_tensor(rng.permutation(len(chance))).chunk(2)
         gains.append((float(honest_gain(models, one, one)), float(honest_gain(models, one, other))))
     for kind, values in zip((leaky, honest), zip(*gains, strict=True), strict=True):
         kind.append(float(np.mean(values)))
@@ -672,7 +701,7 @@ print("honest", [f"{gain:+.2f}" for gain in honest])
 from diffret_core.course.style import PLACES
 
 on_same, on_others = Curve(leaky, PLACES[2].colour, "dash"), Curve(honest, INK)
-drawn = curves_figure(
+figure = curves_figure(
     numbers_of_looks,
     {"judged where chosen": on_same, "judged elsewhere": on_others},
     title="The best of equal models",
@@ -680,7 +709,7 @@ drawn = curves_figure(
     up="gain in points of R@1",
 )
 words = "Dashed: the gain on the queries that chose. It grows with the looks. Solid: the same models, on others."
-show.figure(drawn, words)
+show.figure(figure, words)
 
 # %% tags=["nbval-check-output"]
 assert leaky[-1] > 1, "choosing among 100 and judging on the same queries must look like a gain"
@@ -688,15 +717,18 @@ assert max(map(abs, honest)) < 0.5, "on queries that did not choose, the gain mu
 print("the leak is exposed: the gain is gone on queries that did not choose")
 
 # %% [markdown]
-# That is the reason for a **validation** split. Weights, alpha, the number of steps, the best checkpoint: all are
-# chosen there. The test split is read once, at the end. This course does so, in
-# [evaluation.py](../diffret_core/evaluation.py).
+# (Each part has 500 queries, not 1,000, so luck weighs more than in the cell above.)
+#
+# That is the reason for a **validation** split. The best checkpoint, the number of steps, how scores are mixed: all
+# are chosen there. The test split only judges. In this course `choose_scoring` in
+# [evaluation.py](../diffret_core/evaluation.py) does it so. This notebook looks at the test split often, and chooses
+# nothing for the model.
 
 # %% [markdown]
 # ## What you can now say
 #
 # - A mean makes one vector of a video and forgets which frame said what. Token interaction keeps all, lets words and
-#   frames look for their best partners, and weighs them.
+#   frames look for their best partners, and weighs them. Whether that is worth points, an interval says.
 # - A rank is a count of scores at least as high. A tie counts against the target, or a model that knows nothing wins.
 # - R@K, median and mean rank belong to a gallery of a known size, and to an interval.
 # - Two models that answered the same queries are compared by paired differences.

@@ -37,6 +37,15 @@ def _ranks_by_better_ones(score: Scores, target: Targets) -> Ranks:
     return (score > _own(score, target)).sum(dim=1) + 1
 
 
+def _ranks_by_sorting(score: Scores, target: Targets) -> Ranks:
+    order = score.argsort(dim=1, descending=True, stable=True)
+    return (order == target[:, None]).int().argmax(dim=1) + 1
+
+
+def _ranks_counting_the_target_twice(score: Scores, target: Targets) -> Ranks:
+    return _ranks(score, target) + 1
+
+
 def _ranks_from_zero(score: Scores, target: Targets) -> Ranks:
     return (score >= _own(score, target)).sum(dim=1) - 1
 
@@ -62,6 +71,8 @@ RANKS = Exercise(
     second=_ranks_in_a_loop,
     mistakes=(
         Mistake(_ranks_by_better_ones, "An equal score counts against the target; in yours a tie costs nothing."),
+        Mistake(_ranks_by_sorting, "Sorting puts equal scores in some order, by luck; count scores at least as high."),
+        Mistake(_ranks_counting_the_target_twice, "With >= the target counts itself already: no 1 is to be added."),
         Mistake(_ranks_from_zero, "The best rank is 1, not 0."),
         Mistake(_ranks_from_the_worst, "A high score is a good one; you count the items that score less."),
         Mistake(_ranks_of_the_diagonal, "The target of row i need not be column i: look it up in `target`."),
@@ -70,7 +81,7 @@ RANKS = Exercise(
             "argsort says which item stands at a place, not at which place an item stands; counting needs no sorting.",
         ),
     ),
-    cases=((_SCORE, torch.tensor([0, 1, 2, 3])), (_SCORE[:3], torch.tensor([3, 0, 3]))),
+    cases=((_SCORE, torch.tensor([0, 1, 2, 3])), (_SCORE[:3], torch.tensor([3, 0, 1]))),
 )
 
 # --- what ranks amount to --------------------------------------------------------------------------------------------
@@ -155,6 +166,10 @@ def _gain_over_nothing(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Floa
     return _recall(hits, judged_on)[_recall(hits, chosen_on).argmax()]
 
 
+def _gain_turned_round(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Float[Tensor, ""]:
+    return -_gain(hits, chosen_on, judged_on)
+
+
 def _gain_in_shares(hits: Hits, chosen_on: Chosen, judged_on: Judged) -> Float[Tensor, ""]:
     return _gain(hits, chosen_on, judged_on) / 100
 
@@ -179,10 +194,12 @@ GAIN = Exercise(
             _gain_chosen_on_all, "Choosing on all queries looks at those of `judged_on` too; use `chosen_on` only."
         ),
         Mistake(_gain_over_nothing, "This is the R@1 of the chosen model; subtract the mean of all models."),
+        Mistake(_gain_turned_round, "The sign is turned: the chosen model minus the mean of all."),
         Mistake(_gain_in_shares, "The gain is in percentage points: multiply by 100."),
     ),
     cases=(
         (_HITS, torch.arange(5), torch.arange(5, 10)),
         (_HITS, torch.tensor([0, 2, 4, 6]), torch.tensor([1, 3, 5, 7, 8, 9])),
+        (_HITS, torch.arange(5, 10), torch.arange(5)),
     ),
 )

@@ -116,7 +116,10 @@ MAY = Exercise(
         Mistake(_may_hear_the_future, "Later words are heard as well: entry [i, j] may only be True if j <= i."),
         Mistake(_may_hear_only_the_future, "Turned round: word i listens to the words up to i, not to those after it."),
         Mistake(_may_not_hear_itself, "A word may listen to itself: the diagonal belongs to it, or row 0 is empty."),
-        Mistake(_may_listen_if_real, "You masked who listens; mask who is heard. An all-False row would become NaN."),
+        Mistake(
+            _may_listen_if_real,
+            "Only who is heard is masked; a padded token still listens, or its empty row becomes NaN.",
+        ),
     ),
     cases=(
         (torch.tensor([True, True, True, False, False]),),
@@ -144,6 +147,10 @@ def _sentence_as_a_mean(words: Words, word_ids: Ids) -> Float[Tensor, "T D"]:
     return words.mean(dim=1)
 
 
+def _sentence_as_a_maximum(words: Words, word_ids: Ids) -> Float[Tensor, "T D"]:
+    return words.max(dim=1).values
+
+
 def _sentence_at_the_start(words: Words, word_ids: Ids) -> Float[Tensor, "T D"]:
     return words[:, 0]
 
@@ -156,6 +163,7 @@ def _sentence_before_the_end(words: Words, word_ids: Ids) -> Float[Tensor, "T D"
     return words[torch.arange(len(words)), word_ids.argmax(dim=1) - 1]
 
 
+_WORDS = torch.arange(72.0).mul(1.7).sin().round(decimals=1).reshape(3, 6, 4)  # no place has the largest of all
 _IDS = torch.tensor([[49406, 320, 3057, 49407, 0, 0], [49406, 7, 8, 9, 10, 49407], [49406, 5, 49407, 0, 0, 0]])
 
 SENTENCE = Exercise(
@@ -169,11 +177,12 @@ SENTENCE = Exercise(
         Mistake(
             _sentence_as_a_mean, "A mean mixes padding in; the one token that has heard all words is the end token."
         ),
+        Mistake(_sentence_as_a_maximum, "A maximum mixes all tokens, padding too; take one token, the end token."),
         Mistake(_sentence_at_the_start, "The start token comes first and so has heard nothing: it is the same in all."),
         Mistake(_sentence_of_every_text, "Each text was read at every text's end; pair row i with its own place only."),
         Mistake(_sentence_before_the_end, "One too early: that is the last word, and the end token comes after it."),
     ),
-    cases=((torch.arange(72.0).reshape(3, 6, 4), _IDS), (torch.arange(12.0).reshape(1, 6, 2), _IDS[:1])),
+    cases=((_WORDS, _IDS), (_WORDS[:1, :, :2], _IDS[:1])),
 )
 
 # --- frames in order -------------------------------------------------------------------------------------------------
@@ -210,7 +219,11 @@ def _add_the_last_times(frames: Frames, positions: Positions, transformer: Mix) 
     return frames + transformer(frames + positions[-frames.shape[1] :])
 
 
-def _mix(x: Tensor) -> Tensor:
+def _add_all_times(frames: Frames, positions: Positions, transformer: Mix) -> Frames:
+    return frames + transformer(frames + positions)  # stops: the sizes do not fit
+
+
+def _transformer(x: Tensor) -> Tensor:
     """Stands for a transformer: what it gives depends on all frames, their order and their size."""
     return 0.5 * x.cumsum(dim=1).square()
 
@@ -227,10 +240,11 @@ TIME = Exercise(
         Mistake(_add_no_time, "The positions are missing: without them no frame knows whether it came first or last."),
         Mistake(_add_time_afterwards, "Positions go in before the transformer, so that it can compare them."),
         Mistake(_add_the_last_times, "Frame 0 gets the first position; yours are cut from the end of the table."),
+        Mistake(_add_all_times, "There are more positions than frames: take the first F of them, with a slice."),
     ),
     cases=(
-        (torch.arange(12.0).reshape(2, 3, 2) / 10, _POSITIONS, _mix),
-        (torch.ones(1, 2, 2), _POSITIONS, _mix),
+        (torch.arange(12.0).reshape(2, 3, 2) / 10, _POSITIONS, _transformer),
+        (torch.ones(1, 2, 2), _POSITIONS, _transformer),
     ),
 )
 

@@ -44,6 +44,15 @@ def _mean_of_all_rows(features: Features, mask: Mask) -> Float[Tensor, " D"]:
 _FEATURES = torch.tensor([[[1.0, 0.0], [3.0, 4.0], [9.0, 9.0]], [[2.0, 2.0], [0.0, 1.0], [4.0, 0.0]]])
 _MASK = torch.tensor([[True, True, False], [True, True, True]])
 
+
+def _mean_of_padding(features: Features, mask: Mask) -> Float[Tensor, "B D"]:
+    return _mean(features, ~mask)
+
+
+def _mean_divided_along_the_other_axis(features: Features, mask: Mask) -> Float[Tensor, "B D"]:
+    return (features * mask[..., None]).sum(dim=1) / mask.sum(dim=1)
+
+
 MEAN = Exercise(
     name="mean_pool",
     reference=_mean,
@@ -52,6 +61,8 @@ MEAN = Exercise(
         Mistake(_mean_with_padding, "Padding is in your mean: places where the mask is False must not count."),
         Mistake(_mean_over_all_places, "You divide by the number of all places; divide by the number of real ones."),
         Mistake(_mean_not_divided, "This is a sum, not a mean: a long video would get a long vector."),
+        Mistake(_mean_of_padding, "True marks what is real; you average the padding."),
+        Mistake(_mean_divided_along_the_other_axis, "Counts are divided along the wrong axis: give them shape [B, 1]."),
         Mistake(_mean_of_all_rows, "Every row keeps a mean of its own; yours pours the rows of the batch together."),
     ),
     cases=((_FEATURES, _MASK), (_FEATURES[:, :2], _MASK[:, 1:])),
@@ -92,14 +103,27 @@ def _pair_without_maxima(cosine: Cosine, word_weight: WordWeight, frame_weight: 
     return word_weight @ cosine @ frame_weight
 
 
+def _pair_of_frames_only(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
+    return frame_weight @ cosine.amax(dim=0)
+
+
+def _pair_with_one_half_whole(cosine: Cosine, word_weight: WordWeight, frame_weight: FrameWeight) -> Float[Tensor, ""]:
+    return word_weight @ cosine.amax(dim=1) + frame_weight @ cosine.amax(dim=0) / 2
+
+
 PAIR = Exercise(
     name="pair_similarity",
     reference=_pair,
     second=_pair_in_loops,
     mistakes=(
         Mistake(_pair_of_words_only, "Only the words have looked for frames; the frames look for words as well."),
+        Mistake(_pair_of_frames_only, "Only the frames have looked for words; the words look for frames as well."),
+        Mistake(_pair_with_one_half_whole, "Only one half is divided by 2: put the sum of both in brackets."),
         Mistake(_pair_not_halved, "The two halves are averaged, not added, so that the result stays within -1 and 1."),
-        Mistake(_pair_along_the_other_axis, "Rows are words: a word's best frame is a maximum along dim=1."),
+        Mistake(
+            _pair_along_the_other_axis,
+            "Words and frames are exchanged: a word's best frame is found along dim=1.",
+        ),
         Mistake(_pair_without_weights, "All words count alike in yours; multiply each maximum by its weight."),
         Mistake(_pair_without_maxima, "There is no maximum in yours: every word is compared with all frames at once."),
     ),

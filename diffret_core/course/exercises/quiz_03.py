@@ -4,7 +4,7 @@ from diffret_core.course.question import Choice, Question
 
 QUIZ = (
     Question(
-        "A video shows a ring, then a star. What can its mean frame not tell?",
+        "Each frame is encoded on its own. A video shows a ring, then a star. What can its mean not tell?",
         (
             Choice("That a ring and a star were there", "Both are in the mean, though each only with half its size."),
             Choice(
@@ -12,9 +12,7 @@ QUIZ = (
                 "A mean keeps no places: other frames with the same sum give the same vector.",
                 right=True,
             ),
-            Choice(
-                "How many frames it had", "True of a mean, but no sentence asks for that, and nothing is lost by it."
-            ),
+            Choice("Which colours were there", "Colours stay in a mean, only fainter."),
         ),
     ),
     Question(

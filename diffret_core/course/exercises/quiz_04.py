@@ -34,7 +34,7 @@ QUIZ = (
         ),
     ),
     Question(
-        "In the live training, two videos whose captions have the same words stayed alike. Why?",
+        "In the live training, “rests, then moves” and “moves, then rests” stayed alike. Why?",
         (
             Choice("The training was too short", "It was short. But what the input does not hold, no training brings."),
             Choice("The learning rate was too small", "Other pairs were told apart with the same rate."),
