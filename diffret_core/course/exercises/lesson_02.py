@@ -116,10 +116,7 @@ MAY = Exercise(
         Mistake(_may_hear_the_future, "Later words are heard as well: entry [i, j] may only be True if j <= i."),
         Mistake(_may_hear_only_the_future, "Turned round: word i listens to the words up to i, not to those after it."),
         Mistake(_may_not_hear_itself, "A word may listen to itself: the diagonal belongs to it, or row 0 is empty."),
-        Mistake(
-            _may_listen_if_real,
-            "Only who is heard is masked; a padded token still listens, or its empty row becomes NaN.",
-        ),
+        Mistake(_may_listen_if_real, "Mask only who is heard: a padded token listens too, or its row becomes NaN."),
     ),
     cases=(
         (torch.tensor([True, True, True, False, False]),),
