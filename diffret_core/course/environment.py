@@ -27,8 +27,8 @@ def check() -> None:
     """Say where the notebook runs, and see to it that what it needs is installed.
 
     On Colab, what is missing is installed; the torch that Colab brings is never replaced. Where torch is not loaded
-    yet, its threads are told to wait awake for a millisecond at most, and not for 15, when another one is late: on a
-    busy machine it always is, and everything took several times as long.
+    yet, its threads are told to wait awake for a fifteenth of the usual time when another one is late: on a busy
+    machine it always is, and everything took several times as long.
 
     Raises:
         ModuleNotFoundError: If packages are missing: the kernel is not the project's.
