@@ -14,7 +14,6 @@ The first four depend on the features alone. The plain network in `denoiser` is 
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -136,17 +135,31 @@ class PreparedDenoiser:
         hidden, flat = torch.empty_like(given.own), (-1, given.own.shape[-1])
         context = hidden.new_empty(len(noise), 1, hidden.shape[-1])
         offset, bias = noise.new_empty(len(noise)), noise.new_full((len(noise),), self.output_bias)
-        for k, k_next in pairwise(levels):
+        for k, of_state, of_estimate in step_weights(levels, alpha_bar).tolist():
+            k = int(k)
             torch.softmax(torch.add(given.logits[k - 1], x_k, out=weight), dim=-1, out=weight)
             torch.baddbmm(self.level[k - 1], weight[:, None], given.context, beta=-1, alpha=-1, out=context)
             torch.maximum(given.own, context, out=hidden)
             torch.addmv(weight.view(-1), hidden.view(flat), self.output, out=estimate.view(-1))
             torch.addmv(bias, context.view(flat), self.output, alpha=-1, out=offset)
             estimate.add_(offset[:, None]).clamp_(-1, 1)
-            kept, kept_next = float(alpha_bar[k]), float(alpha_bar[k_next])
-            of_state = ((1 - kept_next) / (1 - kept)) ** 0.5
-            x_k.mul_(of_state).add_(estimate, alpha=kept_next**0.5 - of_state * kept**0.5)
+            x_k.mul_(of_state).add_(estimate, alpha=of_estimate)
         return x_k
+
+
+def step_weights(levels: Sequence[int], alpha_bar: Float[Tensor, " K1"]) -> Float[Tensor, "S 3"]:
+    """Write each step of deterministic DDIM as a weighted sum: x_next = of_state x_k + of_estimate x_0_hat.
+
+    Args:
+        levels: Decreasing noise levels.
+        alpha_bar: Signal kept at each level.
+
+    Returns:
+        A row (k, of_state, of_estimate) per step, in double precision.
+    """
+    kept = alpha_bar.cpu().double()[list(levels)]
+    of_state = ((1 - kept[1:]) / (1 - kept[:-1])).sqrt()
+    return torch.stack([torch.tensor(levels[:-1]).double(), of_state, kept[1:].sqrt() - of_state * kept[:-1].sqrt()], 1)
 
 
 def _double(value: Tensor) -> Tensor:

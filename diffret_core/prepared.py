@@ -15,6 +15,7 @@ from torch.nn import functional
 from diffret_core import sampler
 from diffret_core.config import Direction
 from diffret_core.denoiser import frame_weights
+from diffret_core.denoiser_compiled import sample
 from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser
 from diffret_core.feature_checks import check_items, check_texts, check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
@@ -166,6 +167,7 @@ def generate_all(
     items: Int[Tensor, "Q N"],
     *,
     seed: int = 0,
+    compiled: bool = True,
     progress: Progress | None = None,
 ) -> Generated:
     """Generate a distribution over the candidates of every query of one direction: `Retriever.generate`, but faster.
@@ -177,6 +179,7 @@ def generate_all(
         videos: Features of all videos.
         items: Which videos (or texts) each text (or video) chooses from.
         seed: Seed of the noise.
+        compiled: Whether the walk is the compiled one, where `denoiser_compiled.can_walk`.
         progress: Called with the number of queries done and of all queries.
 
     Raises:
@@ -191,6 +194,7 @@ def generate_all(
     scoring = model.config.scoring
     levels = sampler.noise_levels(model.config.num_noise_levels, scoring.num_steps)
     prepared = PreparedVideos(model, videos) if direction == "text_to_video" else PreparedTexts(model, texts)
+    walk = sample if compiled else PreparedDenoiser.walk
     samples = []
     for queries in torch.arange(len(items), device=items.device).split(QUERIES_AT_ONCE):
         if isinstance(prepared, PreparedVideos):
@@ -200,7 +204,8 @@ def generate_all(
                 VideoFeatures(videos.frames[queries], videos.frame_mask[queries]), items[queries]
             )
         draws = [
-            prepared.network.walk(
+            walk(
+                prepared.network,
                 given,
                 draw_query_noise(direction, queries, items.shape[1], seed=seed, draw=draw).to(given.own),
                 levels,

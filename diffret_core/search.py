@@ -10,13 +10,13 @@ from torch import Tensor
 
 from diffret_core import sampler
 from diffret_core.candidates import top_candidates
+from diffret_core.denoiser_compiled import Walk, can_walk, walk
 from diffret_core.feature_checks import check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.prepared import PreparedVideos
 from diffret_core.randomness import generator
 from diffret_core.ranking import combined_scores, generated_probability, order
 from diffret_core.retriever import Retriever
-from diffret_core.schedule import Denoise
 from diffret_core.similarity import TokenBlock, compare_blocks
 
 
@@ -119,28 +119,39 @@ def search(
         similarity = model.similarity(texts, videos)
     items = top_candidates(similarity, model.config.scoring.num_candidates)
     noise = sampler.draw_noise([generator(seed, "search noise", text)], items.shape[1]).to(similarity)
-    steps = list(model.denoising_steps(_bind(model, videos, texts, items), noise))
+    levels = sampler.noise_levels(model.config.num_noise_levels, model.config.scoring.num_steps)
+    states, estimates = _walk(model, videos, texts, items, noise, levels=levels)
     return Search(
         text=text,
-        results=_results(model, video_ids, similarity, items, steps[-1].x_k),
+        results=_results(model, video_ids, similarity, items, states[-1]),
         candidates=[video_ids[item] for item in items[0].tolist()],
         similarity=similarity[0, items[0]].cpu(),
-        levels=[model.config.num_noise_levels, *(step.k for step in steps)],
-        states=torch.cat([noise, *(step.x_k for step in steps)]).cpu(),
-        estimates=torch.cat([step.x_0_hat for step in steps]).cpu(),
+        levels=levels,
+        states=states[:, 0].cpu(),
+        estimates=estimates[:, 0].cpu(),
     )
 
 
-def _bind(
-    model: Retriever, videos: VideoFeatures | PreparedGallery, texts: TextFeatures, items: Int[Tensor, "1 N"]
-) -> Denoise:
-    """Bind a text and its candidates to the prepared network; of a gallery that is not, only they are prepared."""
+def _walk(
+    model: Retriever,
+    videos: VideoFeatures | PreparedGallery,
+    texts: TextFeatures,
+    items: Int[Tensor, "1 N"],
+    noise: Float[Tensor, "1 N"],
+    *,
+    levels: Sequence[int],
+) -> Walk:
+    """Walk with the prepared network; of a gallery that is not prepared, only the candidates are."""
     if isinstance(videos, PreparedGallery):
         prepared, chosen = videos.videos, items
     else:
         candidates = VideoFeatures(videos.frames[items[0]], videos.frame_mask[items[0]])
         prepared, chosen = PreparedVideos(model, candidates), torch.arange(items.shape[1], device=items.device)[None]
-    return partial(prepared.network.estimate, prepared.condition(texts.sentence, chosen))
+    network, given = prepared.network, prepared.condition(texts.sentence, chosen)
+    if can_walk(noise):
+        return walk(network, given, noise, levels, model.alpha_bar)
+    steps = list(sampler.ddim_steps(partial(network.estimate, given), noise, levels, model.alpha_bar))
+    return Walk(torch.stack([noise, *(step.x_k for step in steps)]), torch.stack([step.x_0_hat for step in steps]))
 
 
 def _results(

@@ -19,7 +19,16 @@ PACKAGE = "diffret_core"
 LAYERS = (
     {"config", "randomness", "tensor_files", "torchvision_operators", "locations"},
     {"datasets", "frames", "encoders", "features", "similarity", "candidates", "schedule", "losses", "sampler"}
-    | {"denoiser", "denoiser_prepared", "feature_checks", "ranking", "metrics", "detection", "scenes"},
+    | {
+        "denoiser",
+        "denoiser_prepared",
+        "denoiser_compiled",
+        "feature_checks",
+        "ranking",
+        "metrics",
+        "detection",
+        "scenes",
+    },
     {"training", "retriever", "prepared", "evaluation", "checkpoints", "galleries", "search", "first_cut", "parity"}
     | {"released"},
     {"recipes"},
@@ -34,6 +43,7 @@ BESIDE = {
     ("losses", "schedule"),
     ("sampler", "schedule"),
     ("denoiser_prepared", "denoiser"),
+    ("denoiser_compiled", "denoiser_prepared"),
 }
 COMPOSING = 2  # the one layer whose units may import one another, without a cycle
 
@@ -42,6 +52,7 @@ OWNERS = {
     "open_clip": {"encoders"},
     "torchvision": {"torchvision_operators", "encoders"},
     "av": {"scenes"},
+    "numba": {"denoiser_compiled"},
     "matplotlib": {"course"},
     "plotly": {"course"},
     "ipywidgets": {"course"},

@@ -10,11 +10,13 @@ import torch
 from tiny_models import SMALL, architecture, random_features, tiny_retriever
 
 import diffret_core.bench.machine
+from diffret_core import denoiser_compiled, prepared
 from diffret_core.bench import clock, growth, sampler, search, similarity, stage2
 from diffret_core.bench.encode import bench_encode
 from diffret_core.bench.inputs import Sizes, make_case, make_texts, make_videos
 from diffret_core.bench.machine import Machine, Work, measure_machine
 from diffret_core.cli.main import main
+from diffret_core.denoiser_compiled import Walk
 from diffret_core.denoiser_prepared import PreparedDenoiser
 from diffret_core.retriever import Retriever
 
@@ -122,15 +124,23 @@ def test_sizes_that_cannot_work_are_refused(name, value):
 def test_sampler_rows(monkeypatch, full):
     monkeypatch.setattr(sampler, "PART", 4)
     rows = sampler.bench_sampler(SMALLEST, MACHINE, repeats=1, full=full)
-    assert_complete(rows, sampler.RELEASED, sampler.GATHERED, sampler.PREPARED)
+    assert_complete(rows, sampler.RELEASED, sampler.GATHERED, sampler.TENSORS, sampler.COMPILED)
     assert largest(rows) < 1e-5
-    assert [row["queries_timed"] for row in rows] == ([5, 5, 5] if full else [4, 4, 5])
-    assert rows[0]["floor_seconds"] > rows[1]["floor_seconds"] > rows[2]["floor_seconds"]
+    assert [row["queries_timed"] for row in rows] == ([5, 5, 5, 5] if full else [4, 4, 5, 5])
+    floors = [row["floor_seconds"] for row in rows]
+    assert floors[0] > floors[1] > floors[2] == floors[3]
 
 
-def test_sampler_shows_a_wrong_fast_path(monkeypatch):
-    walk = PreparedDenoiser.walk
-    monkeypatch.setattr(PreparedDenoiser, "walk", lambda *arguments: walk(*arguments) + 0.01)
+def test_sampler_rows_without_a_compiler(monkeypatch):
+    monkeypatch.setattr(sampler, "can_walk", lambda noise: False)
+    rows = sampler.bench_sampler(SMALLEST, MACHINE, repeats=1)
+    assert_complete(rows, sampler.RELEASED, sampler.GATHERED, sampler.TENSORS)
+
+
+@pytest.mark.parametrize("place", [(PreparedDenoiser, "walk"), (prepared, "sample")], ids=["tensors", "compiled"])
+def test_sampler_shows_a_wrong_fast_path(place, monkeypatch):
+    walk = getattr(*place)
+    monkeypatch.setattr(*place, lambda *arguments: walk(*arguments) + 0.01)
     assert largest(sampler.bench_sampler(SMALLEST, MACHINE, repeats=1)) == pytest.approx(0.01, abs=1e-4)
 
 
@@ -218,8 +228,13 @@ def test_search_rows(gallery):
 
 
 def test_search_shows_a_wrong_fast_path(gallery, monkeypatch):
-    estimate = PreparedDenoiser.estimate
-    monkeypatch.setattr(PreparedDenoiser, "estimate", lambda *a: estimate(*a) * torch.tensor([0.0, 1.0, 2.0]))
+    wrong = torch.tensor([0.0, 1.0, 2.0])
+    walk, estimate = denoiser_compiled.walk, PreparedDenoiser.estimate
+    monkeypatch.setattr("diffret_core.search.walk", lambda *given: Walk(*(part * wrong for part in walk(*given))))
+    assert largest(search.bench_search(gallery, "five", MACHINE, repeats=1)) > 1e-3
+    monkeypatch.undo()
+    monkeypatch.setattr("diffret_core.search.can_walk", lambda noise: False)
+    monkeypatch.setattr(PreparedDenoiser, "estimate", lambda *given: estimate(*given) * wrong)
     assert largest(search.bench_search(gallery, "five", MACHINE, repeats=1)) > 1e-3
 
 

@@ -48,7 +48,7 @@ def test_lock_pins_torch():
 
 
 @pytest.mark.parametrize(
-    ("extras", "locks"), [((), LOCKS[:1]), (("samples", "course"), LOCKS[:1]), (("test", "dev"), LOCKS)]
+    ("extras", "locks"), [((), LOCKS[:1]), (("samples", "fast", "course"), LOCKS[:1]), (("test", "dev"), LOCKS)]
 )
 def test_lock_satisfies_what_the_package_asks_for(extras, locks):
     lines = PROJECT["dependencies"] if not extras else sum((PROJECT["optional-dependencies"][e] for e in extras), [])

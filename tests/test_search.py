@@ -156,3 +156,13 @@ def test_features_that_are_not_finite_are_refused(model, videos):
     for use in (lambda bad: search(model, bad, IDS, TEXT), lambda bad: prepare_gallery(model, bad)):
         with pytest.raises(ValueError, match="videos: number 2 has a feature that is not finite"):
             use(videos._replace(frames=frames))
+
+
+@pytest.mark.parametrize("prepare", [prepare_gallery, lambda model, videos: videos], ids=["prepared", "features"])
+def test_search_without_the_compiled_walk_is_the_same(model, videos, found, prepare, monkeypatch):
+    monkeypatch.setattr("diffret_core.search.walk", lambda *arguments: pytest.fail("walked compiled"))
+    monkeypatch.setattr("diffret_core.search.can_walk", lambda noise: False)
+    plain = search(model, prepare(model, videos), IDS, TEXT)
+    assert (plain.levels, plain.candidates) == (found.levels, found.candidates)
+    torch.testing.assert_close(plain.states, found.states, rtol=0, atol=1e-5)
+    torch.testing.assert_close(plain.estimates, found.estimates, rtol=0, atol=1e-5)

@@ -12,6 +12,7 @@ from diffret_core.bench.inputs import Case, Sizes, make_case, make_model
 from diffret_core.bench.machine import ENTRY_BYTES, Machine, Work
 from diffret_core.bench.rows import Row, compared_rows, largest_difference
 from diffret_core.config import DIRECTIONS
+from diffret_core.denoiser_compiled import can_walk
 from diffret_core.prepared import generate_all
 from diffret_core.retriever import Retriever, draw_query_noise
 
@@ -19,15 +20,17 @@ SIZES = Sizes(queries=1000, candidates=32, levels=50, dim=512, frames=12, words=
 BATCH_SIZES = (8, 32, 128)
 PART = 128  # queries of each direction that the plain ways are timed on by default; the fast way does them all
 
-RELEASED, GATHERED, PREPARED = "released order of work", "candidates gathered once", "prepared"
+RELEASED, GATHERED = "released order of work", "candidates gathered once"
+TENSORS, COMPILED = "prepared", "prepared, walk compiled"
 
 
 @torch.inference_mode()
 def bench_sampler(sizes: Sizes, machine: Machine, *, repeats: int = 3, full: bool = False) -> list[Row]:
-    """Time three ways to the same samples, from frame and sentence features and given candidates.
+    """Time the ways to the same samples, from frame and sentence features and given candidates.
 
     The released order of work gathers, pools and runs the whole network at every level; the second plain way gathers
-    and pools once. Both run in batches of the size that suits them best. The fast way's time has all its preparation.
+    and pools once. Both run in batches of the size that suits them best. The fast ways' times have all preparation;
+    the compiled one, on the CPU and with numba installed, is compiled beforehand.
 
     Args:
         sizes: Of the problem.
@@ -50,17 +53,24 @@ def bench_sampler(sizes: Sizes, machine: Machine, *, repeats: int = 3, full: boo
         timed = time_alternately(tried, repeats=1, device=device)
         batch_sizes[name] = int(min(timed, key=lambda size: timed[size].seconds))
         plain[name] = partial(one, batch_size=batch_sizes[name], levels=sampler.noise_levels(sizes.levels))
-    ways: dict[str, Callable[[], Tensor]] = {**plain, PREPARED: partial(_prepared_samples, model, cases)}
-    timings = time_alternately(ways, repeats=repeats, device=device)
-    fast = timings[PREPARED].result[:, :num_timed]
-    differences = {name: largest_difference(timings[name].result, fast) for name in plain}
-    scaled = {name: timings[name].scaled(sizes.queries / num_timed) for name in plain}
+    fast = {TENSORS: partial(_prepared_samples, model, cases, compiled=False)}
+    if can_walk(cases[0].texts.sentence):
+        fast[COMPILED] = partial(_prepared_samples, model, cases, compiled=True)
+        fast[COMPILED]()  # what is compiled is kept on disk: no part of what a sample takes
+    timings = time_alternately({**plain, **fast}, repeats=repeats, device=device)
+    *_, fastest = timings.values()
+    differences = {
+        name: largest_difference(timing.result, fastest.result[:, :num_timed] if name in plain else fastest.result)
+        for name, timing in timings.items()
+        if timing is not fastest
+    }
+    scaled = {
+        name: timing.scaled(sizes.queries / num_timed) if name in plain else timing for name, timing in timings.items()
+    }
     works = {RELEASED: plain_work(sizes, pools=sizes.levels), GATHERED: plain_work(sizes, pools=1)}
-    rows = compared_rows(
-        {**scaled, PREPARED: timings[PREPARED]}, {**works, PREPARED: prepared_work(sizes)}, differences, machine, sizes
-    )
+    rows = compared_rows(scaled, {**dict.fromkeys(fast, prepared_work(sizes)), **works}, differences, machine, sizes)
     for row in rows:
-        row["queries_timed"] = sizes.queries if row["name"] == PREPARED else num_timed
+        row["queries_timed"] = num_timed if row["name"] in plain else sizes.queries
         row["batch_size"] = batch_sizes.get(row["name"])
     return rows
 
@@ -93,10 +103,11 @@ def _plain_batch(model: Retriever, case: Case, queries: Tensor, levels: Sequence
     return last.x_k
 
 
-def _prepared_samples(model: Retriever, cases: Sequence[Case]) -> Tensor:
-    return torch.stack(
-        [generate_all(model, case.direction, case.texts, case.videos, case.items).sample for case in cases]
+def _prepared_samples(model: Retriever, cases: Sequence[Case], *, compiled: bool) -> Tensor:
+    each = (
+        generate_all(model, case.direction, case.texts, case.videos, case.items, compiled=compiled) for case in cases
     )
+    return torch.stack([generated.sample for generated in each])
 
 
 def plain_work(sizes: Sizes, *, pools: int) -> Work:

@@ -10,6 +10,7 @@ from torch import Tensor
 from diffret_core import sampler
 from diffret_core.candidates import top_candidates
 from diffret_core.config import Direction
+from diffret_core.denoiser_compiled import sample
 from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.metrics import target_ranks
@@ -99,7 +100,7 @@ def walk(
     parts = zip(asked.given, noise.split(QUERIES_AT_ONCE), asked.queries.split(QUERIES_AT_ONCE), strict=True)
     for given, start, queries in parts:
         if eta == 0:
-            samples.append(asked.network.walk(given, start, levels, alpha_bar))
+            samples.append(sample(asked.network, given, start, levels, alpha_bar))
             continue
         own = [generator(0, f"{asked.direction} steps", int(query)) for query in queries]
         denoise = partial(asked.network.estimate, given)
