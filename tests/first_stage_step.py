@@ -28,8 +28,10 @@ def take_step(stage):
     frame_mask = torch.arange(4)[None] < 1 + torch.arange(8)[:, None] % 4
     ids, word_mask = random_tokens([4 + i % 3 for i in range(8)], 8)
     pairs = TrainingPairs(images, frame_mask, ids, word_mask, torch.arange(8))
-    if stage == "stage 1":
-        config = ContrastiveConfig(num_steps=1, batch_size=8, clip_learning_rate=1e-3, max_gradient_norm=1e9, **OPTIONS)
+    if stage.startswith("stage 1"):
+        pieces = {"encode_at_once": int(stage[-1])} if "at once" in stage else {}
+        options = {**OPTIONS, **pieces, "max_gradient_norm": 1e9}
+        config = ContrastiveConfig(num_steps=1, batch_size=8, clip_learning_rate=1e-3, **options)
         trainer = contrastive_trainer(tiny_retriever(), pairs, config, normalise, seed=0)
     else:
         config = PretrainingConfig(num_steps=1, batch_size=8, num_frames=int(stage[-1]), max_gradient_norm=1e9)

@@ -76,7 +76,7 @@ def test_gradients_of_the_released_gather_are_half_the_true_ones_with_two_proces
     torch.testing.assert_close(found["gradient"], gradient / 2)
 
 
-@pytest.mark.parametrize("stage", ["stage 1", "frames: 1", "frames: 3"])
+@pytest.mark.parametrize("stage", ["stage 1", "stage 1, at once 3", "frames: 1", "frames: 3"])
 def test_step_does_not_depend_on_the_number_of_processes(tmp_path, stage):
     loss, moments = take_step(stage)
     run_two_workers([TESTS / "first_stage_step.py"], stage, tmp_path)

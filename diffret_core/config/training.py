@@ -2,12 +2,13 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from diffret_core.config.checks import above_zero, at_least, fraction
+from diffret_core.config.checks import above_zero, at_least, fraction, one_of
 from diffret_core.config.model import ModelConfig
 
 Precision = Literal["float32", "float16"]
+ComputePrecision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,12 @@ class ContrastiveConfig:
             sentence against the frames it pools. 0 is the paper's loss, which trains the sentence only as one word.
         max_shift: Videos are moved by up to this many pixels in each direction, anew at every step.
         frame_share: Part of each video's real frames that a step looks at, drawn anew at every step.
+        encode_at_once: Captions and videos of a batch that are encoded at once. What the encoders compute on the way is
+            then not kept but computed again for the gradient, so that memory is that of so many; the loss is still
+            that of the whole batch. None encodes all at once and keeps everything.
+        compute_precision: Of the products inside the encoders. Weights, features and the loss are in single precision.
+        average_decay: The stage leaves an exponential average of the weights, of which each step keeps this part; None
+            leaves those of the last step.
     """
 
     num_videos: int | None = None
@@ -90,11 +97,19 @@ class ContrastiveConfig:
     sentence_weight: float = 0.0
     max_shift: int = 0
     frame_share: float = 1.0
+    encode_at_once: int | None = None
+    compute_precision: ComputePrecision = "float32"
+    average_decay: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.num_videos is not None:
             at_least("num_videos", self.num_videos, 2)
+        if self.encode_at_once is not None:
+            at_least("encode_at_once", self.encode_at_once, 1)
+        one_of("compute_precision", self.compute_precision, get_args(ComputePrecision))
+        if self.average_decay is not None:
+            fraction("average_decay", self.average_decay)
         at_least("num_steps", self.num_steps, 1)
         at_least("batch_size", self.batch_size, 2)
         above_zero("clip_learning_rate", self.clip_learning_rate)

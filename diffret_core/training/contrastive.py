@@ -1,7 +1,9 @@
 """Stage 1: train the encoders and the similarity with the contrastive loss; SPEC section 6."""
 
+from functools import partial
+
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -11,6 +13,7 @@ from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import contrastive_loss
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
+from diffret_core.training.encoding import check_pieces, encode_in_pieces
 from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of, belong_together, check_batch, pairs_of_step
 from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
@@ -30,11 +33,17 @@ def contrastive_trainer(
         seed: Seed of the order of the pairs.
 
     Raises:
-        ValueError: If there are fewer pairs than a batch holds, or several processes train a model with batch
-            normalisation.
+        ValueError: If there are fewer pairs than a batch holds, or several processes or pieces of a batch train a model
+            with batch normalisation.
     """
     check_batch(pairs, config.batch_size)
     refuse_batch_norm(model)
+    check_pieces(model, config)
+    encode = partial(encode_in_pieces, config=config)
+
+    def encode_images(images: UInt8[Tensor, "B F 3 H H"], frame_mask: Bool[Tensor, "B F"]) -> VideoFeatures:
+        real = normalise(images) * frame_mask[..., None, None, None]  # padding: 0 after normalising
+        return model.encode_videos(real, frame_mask)
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
         texts = pairs_of_step(step, len(pairs.word_ids), config.batch_size, seed)
@@ -42,10 +51,9 @@ def contrastive_trainer(
         own_ids, own_mask, own_videos = own_rows(word_ids), own_rows(word_mask), own_rows(videos)
         looked_at, shift = _views_of_step(step, pairs.frame_mask[videos], config, seed)
         frame_mask = own_rows(looked_at)
-        images = normalise(shifted(pairs.images[own_videos], own_rows(shift)))
-        images = images * frame_mask[..., None, None, None]  # padding: 0 after normalising
-        own_texts = model.encode_tokens(own_ids.to(model.device), own_mask.to(model.device))
-        own_frames = model.encode_videos(images.to(model.device), frame_mask.to(model.device))
+        images = shifted(pairs.images[own_videos], own_rows(shift))
+        own_texts = encode(model.encode_tokens, own_ids.to(model.device), own_mask.to(model.device))
+        own_frames = encode(encode_images, images.to(model.device), frame_mask.to(model.device))
         text_features = TextFeatures(*map(all_rows, own_texts))
         video_features = VideoFeatures(*map(all_rows, own_frames))
         same = belong_together(word_ids, videos).to(model.device)
@@ -69,6 +77,7 @@ def contrastive_trainer(
         num_steps=config.num_steps,
         warmup_fraction=config.warmup_fraction,
         max_gradient_norm=config.max_gradient_norm,
+        average_decay=config.average_decay,
         buffers={name: value for name, value in saved.items() if name not in named and "denoiser" not in name},
     )
 

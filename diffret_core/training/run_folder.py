@@ -68,7 +68,7 @@ def state_file(output: Path, stage: str) -> Path:
 
 
 def take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> None:
-    """Run a stage to its end, from where it was left; however it ends, the steps taken are kept."""
+    """Run a stage to its end, from where it was left, and finish it; however it ends, the steps taken are kept."""
     kept_in = state_file(output, stage)
     if kept_in.exists():
         trainer.restore(read_tensors(kept_in)[0])
@@ -83,3 +83,4 @@ def take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> No
                 write_tensors(kept_in, trainer.state(), metadata={})
     finally:
         write_tensors(kept_in, trainer.state(), metadata={})
+    trainer.finish()

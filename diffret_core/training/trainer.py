@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from diffret_core.training.processes import average_gradients
 
@@ -49,12 +50,13 @@ class Trainer:
         num_steps: int,
         warmup_fraction: float,
         max_gradient_norm: float,
+        average_decay: float | None = None,
         buffers: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Prepare the optimiser; see `contrastive_trainer` and `generation_trainer` for the two stages' settings.
 
         Buffers are what a step changes besides parameters, such as the running averages of batch normalisation: they
-        are part of the state.
+        are part of the state. With `average_decay`, `finish` leaves an average of the weights over the steps.
         """
         self.num_steps, self.warmup_fraction = num_steps, warmup_fraction
         self.max_gradient_norm = max_gradient_norm
@@ -63,6 +65,9 @@ class Trainer:
         self._buffers = dict(buffers or {})
         self._parameters = {name: parameter for group in groups for name, parameter in group.parameters.items()}
         self._optimizer = torch.optim.AdamW(_split_by_decay(groups), fused=True)
+        averaged = {} if average_decay is None else self._parameters
+        self._averages = {name: value.detach().clone() for name, value in averaged.items()}
+        self._average = get_ema_multi_avg_fn(average_decay or 0.0)
         self._peak_rates = [group["lr"] for group in self._optimizer.param_groups]
 
     def steps(self) -> Iterator[TrainingStep]:
@@ -89,12 +94,21 @@ class Trainer:
                 raise ValueError(f"the gradient became {float(norm)} in step {self.num_done + 1}; {_LOWER_RATE}")
             self._optimizer.step()
             self.num_done += 1
+            if self._averages:
+                self._average([*self._averages.values()], [*self._parameters.values()], self.num_done)
             yield TrainingStep(self.num_done, loss.item(), fraction)
 
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Put the averages of the weights in their place, where averages are kept."""
+        for name, average in self._averages.items():
+            self._parameters[name].copy_(average)
+
     def state(self) -> dict[str, Tensor]:
-        """Give everything needed to go on from here: weights, optimiser moments and the number of steps done."""
+        """Give everything needed to go on from here: weights and their averages, optimiser moments, the steps done."""
         tensors = {f"weight.{name}": parameter.detach().clone() for name, parameter in self._parameters.items()}
         tensors |= {f"buffer.{name}": value.clone() for name, value in self._buffers.items()}
+        tensors |= {f"average.{name}": value.clone() for name, value in self._averages.items()}
         tensors["num_done"] = torch.tensor(self.num_done)
         for index, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value.clone() for name, value in moments.items()}
@@ -113,8 +127,9 @@ class Trainer:
             moments.setdefault(int(index), {})[name] = tensors[key].clone()
         kept: dict[str, Tensor] = {f"weight.{name}": parameter for name, parameter in self._parameters.items()}
         kept |= {f"buffer.{name}": value for name, value in self._buffers.items()}
+        kept |= {f"average.{name}": value for name, value in self._averages.items()}
         wanted = {name: value.shape for name, value in kept.items()}
-        found = {key: tensors[key].shape for key in tensors if key.startswith(("weight.", "buffer."))}
+        found = {key: tensors[key].shape for key in tensors if key.startswith(("weight.", "buffer.", "average."))}
         incomplete = any(set(one) != {"step", "exp_avg", "exp_avg_sq"} for one in moments.values())
         if found != wanted or incomplete or "num_done" not in tensors:
             raise ValueError("the saved run does not fit this model or is incomplete; start it anew")
