@@ -1,86 +1,20 @@
-"""Notebook 05, retrieval as generation: joint and conditional, and the forward process; schedules in `schedules_05`."""
+"""Notebook 05, retrieval as generation: the forward process; the joint in `joint_05`, schedules in `schedules_05`."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from diffret_core.course.exercise import Exercise, Mistake
+from diffret_core.course.exercises.joint_05 import TABLES
 from diffret_core.course.exercises.schedules_05 import BETAS, RECOVER
 from diffret_core.randomness import generator
 from diffret_core.schedule import add_noise, noise_schedule
 
-Table = Float[Tensor, "Q N"]
-Tables = tuple[Tensor, Tensor, Tensor]
 Rows = Float[Tensor, "B N"]
 Levels = Int[Tensor, " B"]
 Kept = Float[Tensor, " K1"]
 Noises = Float[Tensor, "k N"]
 Betas = Float[Tensor, " k"]
-
-# --- joint, margin and conditional -----------------------------------------------------------------------------------
-
-
-def _tables(counts: Table) -> Tables:
-    joint = counts / counts.sum()
-    of_query = joint.sum(dim=1)
-    return joint, of_query, joint / of_query[:, None]
-
-
-def _tables_from_counts(counts: Table) -> Tables:
-    rows = counts.sum(dim=1, keepdim=True)
-    conditional = counts / rows
-    of_query = (rows / rows.sum())[:, 0]
-    return torch.einsum("q,qn->qn", of_query, conditional), of_query, conditional
-
-
-def _tables_joint_by_row(counts: Table) -> Tables:
-    _, of_query, conditional = _tables(counts)
-    return conditional, of_query, conditional
-
-
-def _tables_margin_of_candidates(counts: Table) -> Tables:
-    joint, _, conditional = _tables(counts)
-    return joint, joint.sum(dim=0), conditional
-
-
-def _tables_conditional_down(counts: Table) -> Tables:
-    joint, of_query, _ = _tables(counts)
-    return joint, of_query, joint / joint.sum(dim=0)
-
-
-def _tables_not_divided(counts: Table) -> Tables:
-    joint, of_query, _ = _tables(counts)
-    return joint, of_query, joint
-
-
-def _tables_multiplied(counts: Table) -> Tables:
-    joint, of_query, _ = _tables(counts)
-    return joint, of_query, joint * of_query[:, None]
-
-
-def _tables_of_counts(counts: Table) -> Tables:
-    return counts, counts.sum(dim=1), _tables(counts)[2]
-
-
-TABLES = Exercise(
-    name="query_tables",
-    reference=_tables,
-    second=_tables_from_counts,
-    mistakes=(
-        Mistake(_tables_joint_by_row, "Your joint sums to 1 in every row; it must sum to 1 over the whole table."),
-        Mistake(_tables_margin_of_candidates, "Your p(query) sums down the columns, which gives p(candidate)."),
-        Mistake(_tables_conditional_down, "Your conditional sums to 1 down the columns: that is p(query | candidate)."),
-        Mistake(
-            _tables_not_divided, "p(candidates | query) is the joint divided by p(query); yours is still the joint."
-        ),
-        Mistake(_tables_multiplied, "Divide the joint by p(query) to get the conditional; you have multiplied."),
-        Mistake(_tables_of_counts, "These are still counts: divide by the number of all searches first."),
-    ),
-    cases=(
-        (torch.tensor([[48.0, 6.0, 6.0], [3.0, 30.0, 6.0], [0.0, 1.0, 0.0]]),),
-        (torch.tensor([[2.0, 6.0], [1.0, 1.0]]),),
-    ),
-)
 
 # --- the closed form -------------------------------------------------------------------------------------------------
 
@@ -113,7 +47,20 @@ def _noised_across(x_0: Rows, k: Levels, epsilon: Rows, alpha_bar: Kept) -> Rows
 
 
 def _noised_a_level_early(x_0: Rows, k: Levels, epsilon: Rows, alpha_bar: Kept) -> Rows:
-    return _noised(x_0, (k - 1).clamp(min=0), epsilon, alpha_bar)
+    return _noised(x_0, k - 1, epsilon, alpha_bar)
+
+
+def _noised_with_whole_noise(x_0: Rows, k: Levels, epsilon: Rows, alpha_bar: Kept) -> Rows:
+    return alpha_bar[k][:, None].sqrt() * x_0 + epsilon
+
+
+def _noised_signal_not_rooted(x_0: Rows, k: Levels, epsilon: Rows, alpha_bar: Kept) -> Rows:
+    kept = alpha_bar[k][:, None]
+    return kept * x_0 + (1 - kept).sqrt() * epsilon
+
+
+def _noised_by_products_again(x_0: Rows, k: Levels, epsilon: Rows, alpha_bar: Kept) -> Rows:
+    return _noised(x_0, k, epsilon, alpha_bar.cumprod(dim=0))
 
 
 _DRAW = generator(0, "noise of an exercise")
@@ -129,6 +76,9 @@ NOISED = Exercise(
     mistakes=(
         Mistake(_noised_without_roots, "alpha_bar is a share of the variance; signal and noise take its square roots."),
         Mistake(_noised_with_shares_that_sum, "The noise takes sqrt(1 - alpha_bar), which is not 1 - sqrt(alpha_bar)."),
+        Mistake(_noised_with_whole_noise, "The noise has a factor too, sqrt(1 - alpha_bar), which is 0 at level 0."),
+        Mistake(_noised_signal_not_rooted, "The noise is right; the signal takes sqrt(alpha_bar), not alpha_bar."),
+        Mistake(_noised_by_products_again, "alpha_bar holds products already; do not multiply them up again."),
         Mistake(_noised_exchanged, "Signal and noise are exchanged: at level 0 nothing but x_0 must be left."),
         Mistake(_noised_at_one_level, "Every row has a level of its own; yours takes the first one for all rows."),
         Mistake(_noised_across, "alpha_bar[k] went across the candidates; one factor per row has the shape [B, 1]."),
@@ -179,6 +129,21 @@ def _one_scaled_by_variance(beta: Betas, epsilon: Noises) -> Float[Tensor, " N"]
     return _one_not_scaled(beta, epsilon) / (1 - (1 - beta).prod())
 
 
+def _one_without_roots(beta: Betas, epsilon: Noises) -> Float[Tensor, " N"]:
+    noise = torch.zeros_like(epsilon[0])
+    for share, fresh in zip(beta, epsilon, strict=True):
+        noise = (1 - share) * noise + share * fresh
+    return noise / (1 - (1 - beta).prod()).sqrt()
+
+
+def _one_by_equal_weights(beta: Betas, epsilon: Noises) -> Float[Tensor, " N"]:
+    return epsilon.sum(dim=0) / len(epsilon) ** 0.5
+
+
+def _one_backwards(beta: Betas, epsilon: Noises) -> Float[Tensor, " N"]:
+    return _one(beta.flip(0), epsilon.flip(0))
+
+
 ONE_NOISE = Exercise(
     name="one_noise",
     reference=_one,
@@ -191,6 +156,9 @@ ONE_NOISE = Exercise(
         Mistake(
             _one_never_shrunk, "Each later step shrinks the noises before it by sqrt(1 - beta); yours keep their size."
         ),
+        Mistake(_one_without_roots, "A step takes the roots of 1 - beta and beta; yours takes them as they are."),
+        Mistake(_one_by_equal_weights, "The variance is right, but a noise counts by its own beta and all later ones."),
+        Mistake(_one_backwards, "You walk backwards: the first noise comes first, and all later steps shrink it."),
         Mistake(_one_scaled_by_variance, "1 - alpha_bar is a variance; divide by its square root."),
     ),
     cases=(

@@ -37,7 +37,13 @@ def _betas_not_cut(num_noise_levels: int) -> Betas:
 
 
 def _betas_as_what_is_kept(num_noise_levels: int) -> Betas:
-    return 1 - _betas(num_noise_levels)
+    curve = _curve(num_noise_levels)
+    return (curve[1:] / curve[:-1]).clamp(max=0.999)
+
+
+def _betas_upside_down(num_noise_levels: int) -> Betas:
+    curve = _curve(num_noise_levels)
+    return (1 - curve[:-1] / curve[1:]).clamp(max=0.999)
 
 
 def _betas_as_differences(num_noise_levels: int) -> Betas:
@@ -66,6 +72,7 @@ BETAS = Exercise(
     mistakes=(
         Mistake(_betas_not_cut, "The last beta is cut off at 0.999: a beta of 1 would leave nothing of the signal."),
         Mistake(_betas_as_what_is_kept, "That is what a step keeps; beta is what it gives away, 1 minus that."),
+        Mistake(_betas_upside_down, "Your ratio is upside down: a step keeps curve[k] / curve[k - 1], less than 1."),
         Mistake(
             _betas_as_differences, "A step keeps a share of what came to it: a ratio of two neighbours, no difference."
         ),
@@ -101,6 +108,18 @@ def _recover_with_all_noise(x_k: State, epsilon: State, kept: float) -> State:
     return (x_k - epsilon) / kept**0.5
 
 
+def _recover_divided_by_share(x_k: State, epsilon: State, kept: float) -> State:
+    return (x_k - (1 - kept) ** 0.5 * epsilon) / kept
+
+
+def _recover_multiplied(x_k: State, epsilon: State, kept: float) -> State:
+    return (x_k - (1 - kept) ** 0.5 * epsilon) * kept**0.5
+
+
+def _recover_exchanged(x_k: State, epsilon: State, kept: float) -> State:
+    return (x_k - kept**0.5 * epsilon) / (1 - kept) ** 0.5
+
+
 def _recover_added(x_k: State, epsilon: State, kept: float) -> State:
     return (x_k + (1 - kept) ** 0.5 * epsilon) / kept**0.5
 
@@ -117,6 +136,9 @@ RECOVER = Exercise(
         Mistake(_recover_not_stretched, "The noise is gone, but the signal is still shrunk: divide by sqrt(kept)."),
         Mistake(_recover_without_roots, "The factors in x_k are square roots; undo them with square roots."),
         Mistake(_recover_with_all_noise, "x_k holds sqrt(1 - kept) times epsilon, not all of epsilon."),
+        Mistake(_recover_divided_by_share, "The noise is gone; the signal's factor was sqrt(kept): divide by that."),
+        Mistake(_recover_multiplied, "The signal was multiplied by sqrt(kept) on the way; going back, divide by it."),
+        Mistake(_recover_exchanged, "The factors are exchanged: the noise has sqrt(1 - kept), the signal sqrt(kept)."),
         Mistake(_recover_added, "The noise was added, so it must be subtracted."),
         Mistake(_recover_stretched_first, "Divide the noise by sqrt(kept) too: the whole difference is stretched."),
     ),
