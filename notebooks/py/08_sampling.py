@@ -371,8 +371,9 @@ show.figure(
 
 # %% [markdown]
 # **What to see.** Where does the generator's curve become flat? The table says where differences end that 400 queries
-# can show. The combined curve is flatter: the similarity, which takes no steps, has its share in it. (We look at test
-# queries and choose nothing. Whoever wants to *choose* a number of steps does it on validation.)
+# can show. (Of twenty intervals at 95 % about one misses the truth by chance: do not build on a single verdict.) The
+# combined curve is flatter: the similarity, which takes no steps, has its share in it. We look at test queries and
+# choose nothing; whoever wants to *choose* a number of steps does it on validation.
 #
 # ## Does the answer depend on the noise?
 #
