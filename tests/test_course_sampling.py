@@ -7,6 +7,7 @@ from tiny_models import random_features, tiny_retriever
 from diffret_core.config import ScoringConfig
 from diffret_core.course import walks
 from diffret_core.course.film_figure import Film, film_figure
+from diffret_core.course.style import PLACES
 from diffret_core.randomness import generator
 from diffret_core.sampler import ddim_steps, noise_levels
 
@@ -135,6 +136,14 @@ def test_film_has_each_picture_once_and_no_star_without_a_candidate_that_is_mean
 
 def test_film_keeps_captions_from_being_markup():
     assert drawn().data[0].customdata[1] == "&lt;b&gt;"
+
+
+def test_film_names_its_lines_with_a_piece_of_each():
+    layout = drawn().layout
+    for place, sample in zip(PLACES[:2], layout.shapes, strict=True):
+        (name,) = [note for note in layout.annotations if note.text == f"<b>{place.label}</b>" and note.xref != "x"]
+        assert (sample.line.color, sample.line.dash) == (place.colour, place.dash)
+        assert (sample.y0, sample.yref) == (name.y, name.yref)
 
 
 def test_film_draws_the_states_of_the_first_two_as_they_are():

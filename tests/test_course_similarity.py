@@ -124,6 +124,20 @@ def test_names_of_curves_that_end_together_are_moved_apart():
     assert [note.y for note in notes] == pytest.approx([10, 9.2, 8.4])
 
 
+def test_a_name_of_a_curve_has_colour_and_dash_of_its_line_beside_it():
+    curves = {
+        "low": Curve([1, 2], "red"),
+        "high": Curve([3, 8], "blue", "dash"),
+        "with high": Curve([0, 8], "tan", "dot"),
+    }
+    layout = curves_figure([1, 10], curves, title="", across="", up="").layout
+    for note, sample in zip(layout.annotations, layout.shapes, strict=True):
+        curve = curves[note.text.removeprefix("<b>").removesuffix("</b>")]
+        assert (sample.line.color, sample.line.dash) == (curve.colour, curve.dash)
+        assert (sample.y0, sample.y1, sample.yref) == (note.y, note.y, note.yref)
+        assert sample.x1 < note.xshift
+
+
 # --- resamples -------------------------------------------------------------------------------------------------------
 
 

@@ -216,6 +216,8 @@ def test_messages_show_short_numbers_and_names():
     assert "is a list of tensors; join them, for example with torch.stack" in line(lambda x: list(x / 2))
     applied = Exercise("apply", lambda f: f(1.0), None, (), cases=((thirds,),))
     assert "apply(thirds) is 3." in line(lambda f: 3, applied)
+    layer = Exercise("apply", lambda layer: 1.0, None, (), cases=((torch.nn.Linear(2, 3),),))
+    assert "apply(Linear) is 3." in line(lambda layer: 3, layer)
 
 
 def test_check_prints_one_line_also_where_the_answer_prints(capsys):

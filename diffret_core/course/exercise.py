@@ -225,6 +225,8 @@ def _short(thing: Any) -> str:
     """A thing in at most half a line; of a tuple, each part."""
     if isinstance(thing, tuple):
         return f"({', '.join(map(_short, thing))})"
+    if isinstance(thing, torch.nn.Module):
+        return type(thing).__name__
     if callable(thing) and hasattr(thing, "__name__"):
         return thing.__name__.strip("_")
     shown = _rounded(thing.tolist() if isinstance(thing, Tensor) else thing)

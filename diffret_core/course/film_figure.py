@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from diffret_core.course.curves_figure import BEHIND_SAMPLE, line_sample
 from diffret_core.course.denoising import relative_heights
 from diffret_core.course.denoising_layout import play_buttons
 from diffret_core.course.layout import AXIS, as_plain_text, base_layout, slider
-from diffret_core.course.style import INK, PAPER, PLACES, QUIET
+from diffret_core.course.style import COMBINED, INK, PAPER, PLACES, QUIET
 
 _HEIGHT = 700
 _ROWS, _THUMBNAILS, _PATHS = (0.515, 1.0), 0.475, (0.115, 0.34)  # parts of the height, from the bottom
@@ -78,7 +79,8 @@ def film_figure(film: Film, *, pictures: Sequence[str], names: Sequence[str], me
     for column, picture in enumerate(pictures):
         figure.add_layout_image(_thumbnail(picture, column))
     if meant is not None:
-        figure.add_annotation(_note("★", x=meant + 1, y=_THUMBNAILS - 0.025, xref="x", yanchor="top"))
+        star = _note("★", x=meant + 1, y=_THUMBNAILS - 0.025, xref="x", yanchor="top")
+        figure.add_annotation(star | {"font": {"size": 14, "color": COMBINED}})
     return figure
 
 
@@ -87,7 +89,7 @@ def _layout(film: Film, leaders: list[int], num_rows: int) -> go.Layout:
     layout = base_layout(f"{title}   ★: meant", height=_HEIGHT)
     num_candidates = film.states.shape[2]
     layout.update(
-        margin={"l": 84, "r": 60, "t": 76, "b": 30},
+        margin={"l": 84, "r": 72, "t": 76, "b": 30},
         xaxis=AXIS | {"range": [0.3, num_candidates + 0.7], "showticklabels": False, "anchor": "free", "position": 0.5},
         sliders=[slider([str(k) for k in film.levels], "noise level k = ")],
         updatemenus=[play_buttons()],
@@ -119,6 +121,10 @@ def _layout(film: Film, leaders: list[int], num_rows: int) -> go.Layout:
         "range": [-_reach(film, leaders), _reach(film, leaders)],
     }
     layout.annotations = [*notes, *_bar_labels(leaders), *_path_ends(film, leaders, num_rows + 1)]
+    layout.shapes = [
+        line_sample(end["y"], colour=place.colour, dash=place.dash, axis=end["yref"])
+        for place, end in zip(PLACES, _path_ends(film, leaders, num_rows + 1), strict=False)
+    ]
     return layout
 
 
@@ -198,7 +204,7 @@ def _path_ends(film: Film, leaders: list[int], axis: int) -> list[dict]:
     for place, column in list(zip(PLACES, leaders, strict=False))[:_PATHS_DRAWN]:
         lowest = min(float(film.states[-1, :, column].mean()), lowest - _CLOSE * spread)
         end = _note(f"<b>{place.label}</b>", x=0, y=lowest, xref=f"x{axis}", xanchor="left", yanchor="middle")
-        notes.append(end | {"yref": f"y{axis}", "xshift": 6})
+        notes.append(end | {"yref": f"y{axis}", "xshift": BEHIND_SAMPLE})
     return notes
 
 

@@ -1,6 +1,4 @@
-"""Notebook 08, the exact fast sampler: what is computed once before the softmax and behind it, and the step."""
-
-from collections.abc import Callable
+"""Notebook 08, the exact fast sampler: what is computed once, before the softmax and behind it."""
 
 import torch
 from jaxtyping import Float
@@ -54,6 +52,18 @@ def _logits_divided(network: Denoiser, query: Query, candidates: Candidates, cod
     return _logits(network, query, candidates, codes) / len(query) ** 0.5
 
 
+def _logits_with_level_on_keys(network: Denoiser, query: Query, candidates: Candidates, codes: Codes) -> Logits:
+    return torch.stack([network.key(candidates + code) @ network.query(query) for code in codes])
+
+
+def _logits_through_softmax(network: Denoiser, query: Query, candidates: Candidates, codes: Codes) -> Logits:
+    return _logits(network, query, candidates, codes).softmax(dim=1)
+
+
+def _logits_with_one_layer(network: Denoiser, query: Query, candidates: Candidates, codes: Codes) -> Logits:
+    return network.query(query + codes) @ network.query(candidates).T
+
+
 def _network(dim: int, seed: int) -> Denoiser:
     """A small network with weights of its own, which needs no gradient."""
     draw, network = torch.Generator().manual_seed(seed), Denoiser(dim).requires_grad_(requires_grad=False)
@@ -62,13 +72,15 @@ def _network(dim: int, seed: int) -> Denoiser:
     return network
 
 
-def _features(*sizes: int, seed: int) -> Tensor:
+def features(*sizes: int, seed: int) -> Tensor:
+    """Made-up features, the same for the same seed."""
     return torch.randn(*sizes, generator=torch.Generator().manual_seed(seed))
 
 
-_SMALL, _OTHER = _network(4, 0), _network(2, 1)
-_CANDIDATES, _CODES = _features(3, 4, seed=2), _features(2, 4, seed=3)
-_OTHER_CANDIDATES, _OTHER_CODES = _features(2, 2, seed=4), _features(3, 2, seed=5)
+SMALL, OTHER = _network(4, 0), _network(2, 1)
+"""Two networks for all exercises here: with D = 4 and D = 2."""
+_CANDIDATES, _CODES = features(3, 4, seed=2), features(2, 4, seed=3)
+_OTHER_CANDIDATES, _OTHER_CODES = features(2, 2, seed=4), features(3, 2, seed=5)
 
 LOGITS = Exercise(
     name="logits_once",
@@ -87,11 +99,17 @@ LOGITS = Exercise(
         Mistake(
             _logits_not_transposed, "A layer computes W u, which for rows is `u @ W.T`; your transposes are reversed."
         ),
+        Mistake(
+            _logits_with_level_on_keys,
+            "Your c_k stands beside z_j; the only term with it that counts, B, has c_k in the place of the query.",
+        ),
+        Mistake(_logits_through_softmax, "Return the logits; the softmax comes later, when x_k has been added."),
+        Mistake(_logits_with_one_layer, "The candidates go through `network.key`; yours use `network.query` for both."),
         Mistake(_logits_divided, "This network has no 1/sqrt(D): take the products as they are."),
     ),
     cases=(
-        (_SMALL, _features(4, seed=6), _CANDIDATES, _CODES),
-        (_OTHER, _features(2, seed=7), _OTHER_CANDIDATES, _OTHER_CODES),
+        (SMALL, features(4, seed=6), _CANDIDATES, _CODES),
+        (OTHER, features(2, seed=7), _OTHER_CANDIDATES, _OTHER_CODES),
     ),
 )
 
@@ -144,6 +162,33 @@ def _contexts_with_bias_in_both(network: Denoiser, candidates: Candidates, codes
     return G + _first_layer(network)[0] @ network.output.bias, g
 
 
+def _contexts_with_first_bias_in_both(network: Denoiser, candidates: Candidates, codes: Codes) -> Contexts:
+    G, g = _contexts(network, candidates, codes)
+    return G + _first_layer(network)[2], g
+
+
+def _contexts_with_both_biases_in_both(network: Denoiser, candidates: Candidates, codes: Codes) -> Contexts:
+    G, g = _contexts_with_first_bias_in_both(network, candidates, codes)
+    return G + _first_layer(network)[0] @ network.output.bias, g
+
+
+def _contexts_without_biases(network: Denoiser, candidates: Candidates, codes: Codes) -> Contexts:
+    G, g = _contexts_without_first_bias(network, candidates, codes)
+    return G, g - _first_layer(network)[0] @ network.output.bias
+
+
+def _contexts_without_value(network: Denoiser, candidates: Candidates, codes: Codes) -> Contexts:
+    from_context, _, bias = _first_layer(network)
+    product = from_context @ network.output.weight
+    return candidates @ product.T, codes @ product.T + from_context @ network.output.bias + bias
+
+
+def _contexts_in_wrong_order(network: Denoiser, candidates: Candidates, codes: Codes) -> Contexts:
+    from_context, _, bias = _first_layer(network)
+    product = from_context @ network.value.weight @ network.output.weight
+    return candidates @ product.T, codes @ product.T + from_context @ network.output.bias + bias
+
+
 CONTEXT = Exercise(
     name="context_once",
     reference=_contexts,
@@ -156,85 +201,11 @@ CONTEXT = Exercise(
         Mistake(_contexts_of_the_other_half, "The MLP reads [o ; z_j]: W1a is the first D columns, you took the last."),
         Mistake(_contexts_without_output, "Wo is missing: o is Wo times the weighted sum of values."),
         Mistake(_contexts_with_bias_in_both, "b_o is in both G and g; it would count twice. Leave it to g."),
+        Mistake(_contexts_with_first_bias_in_both, "b_1 is in both G and g; it would count twice. Leave it to g."),
+        Mistake(_contexts_with_both_biases_in_both, "Both biases are in G and in g; they would count twice."),
+        Mistake(_contexts_without_biases, "Both biases are missing: b_o, which W1a multiplies, and b_1 belong to g."),
+        Mistake(_contexts_without_value, "Wv is missing: what is summed is values, Wv times candidate and code."),
+        Mistake(_contexts_in_wrong_order, "Wv comes first, then Wo, then W1a; so the product is W1a Wo Wv."),
     ),
-    cases=((_SMALL, _CANDIDATES, _CODES), (_OTHER, _OTHER_CANDIDATES, _OTHER_CODES)),
-)
-
-# --- the step --------------------------------------------------------------------------------------------------------
-
-Row = Float[Tensor, " N"]
-Table = Float[Tensor, "N D2"]
-Last = Callable[[Tensor], Tensor]
-
-
-def _fast(x_k: Row, logits: Row, G: Table, H_g: Table, last: Last) -> Row:
-    w = torch.softmax(logits + x_k, dim=0)
-    hidden = torch.relu(H_g + w @ G)  # [N, 2D]
-    return last(hidden).squeeze(-1) + w
-
-
-def _fast_in_loops(x_k: Row, logits: Row, G: Table, H_g: Table, last: Last) -> Row:
-    raised = (logits + x_k).exp()
-    w = raised / raised.sum()
-    context = sum(weight * one for weight, one in zip(w, G, strict=True))
-    return torch.stack([last((own + context).clamp(min=0))[0] + weight for own, weight in zip(H_g, w, strict=True)])
-
-
-def _fast_without_weight(x_k: Row, logits: Row, G: Table, H_g: Table, last: Last) -> Row:
-    return _fast(x_k, logits, G, H_g, last) - torch.softmax(logits + x_k, dim=0)
-
-
-def _fast_without_state(x_k: Row, logits: Row, G: Table, H_g: Table, last: Last) -> Row:
-    return _fast(torch.zeros_like(x_k), logits, G, H_g, last)
-
-
-def _fast_without_sum(x_k: Row, logits: Row, G: Table, H_g: Table, last: Last) -> Row:
-    w = torch.softmax(logits + x_k, dim=0)
-    return last(torch.relu(H_g + w[:, None] * G)).squeeze(-1) + w
-
-
-def _fast_with_plain_mean(x_k: Row, logits: Row, G: Table, H_g: Table, last: Last) -> Row:
-    return last(torch.relu(H_g + G.mean(dim=0))).squeeze(-1) + torch.softmax(logits + x_k, dim=0)
-
-
-def _fast_without_relu(x_k: Row, logits: Row, G: Table, H_g: Table, last: Last) -> Row:
-    w = torch.softmax(logits + x_k, dim=0)
-    return last(H_g + w @ G).squeeze(-1) + w
-
-
-def _fast_with_early_relu(x_k: Row, logits: Row, G: Table, H_g: Table, last: Last) -> Row:
-    w = torch.softmax(logits + x_k, dim=0)
-    return last(torch.relu(H_g) + torch.relu(w @ G)).squeeze(-1) + w
-
-
-STEP = Exercise(
-    name="fast_step",
-    reference=_fast,
-    second=_fast_in_loops,
-    mistakes=(
-        Mistake(_fast_without_weight, "The last term is missing: w_j is added to what the MLP gives."),
-        Mistake(_fast_without_state, "x_k has no effect in yours: it is added to the logits, before the softmax."),
-        Mistake(
-            _fast_without_sum, "All candidates share one context, the sum of w_i G_i over i; yours keeps w_j G_j apart."
-        ),
-        Mistake(_fast_with_plain_mean, "Your context is a plain mean of G; each row counts with its weight w_i."),
-        Mistake(_fast_without_relu, "The ReLU between the two layers is missing."),
-        Mistake(_fast_with_early_relu, "Add first, then apply the ReLU: relu(a + b) is not relu(a) + relu(b)."),
-    ),
-    cases=(
-        (
-            _features(3, seed=8),
-            _features(3, seed=9),
-            _features(3, 8, seed=10),
-            _features(3, 8, seed=11),
-            _SMALL.decoder[2],
-        ),
-        (
-            _features(2, seed=12),
-            _features(2, seed=13),
-            _features(2, 4, seed=14),
-            _features(2, 4, seed=15),
-            _OTHER.decoder[2],
-        ),
-    ),
+    cases=((SMALL, _CANDIDATES, _CODES), (OTHER, _OTHER_CANDIDATES, _OTHER_CODES)),
 )

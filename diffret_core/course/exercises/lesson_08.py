@@ -1,11 +1,12 @@
-"""Notebook 08, sampling: a step of DDIM; the exercises of the fast sampler are in `fast_08.py`."""
+"""Notebook 08, sampling: a step of DDIM; the fast sampler's exercises are in `fast_08.py` and `fast_step_08.py`."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from diffret_core.course.exercise import Exercise, Mistake
-from diffret_core.course.exercises.fast_08 import CONTEXT, LOGITS, STEP
+from diffret_core.course.exercises.fast_08 import CONTEXT, LOGITS
+from diffret_core.course.exercises.fast_step_08 import STEP
 
 State = Float[Tensor, " N"]
 
@@ -48,6 +49,23 @@ def _step_that_stays(x_k: State, estimate: State, kept: float, kept_next: float)
     return _step(x_k, estimate, kept, kept)
 
 
+def _step_clamped_to_positive(x_k: State, estimate: State, kept: float, kept_next: float) -> State:
+    return _step(x_k, estimate.clamp(min=0), kept, kept_next)
+
+
+def _step_clamped_at_the_end(x_k: State, estimate: State, kept: float, kept_next: float) -> State:
+    return _step_without_clamp(x_k, estimate, kept, kept_next).clamp(-1, 1)
+
+
+def _step_with_state_as_noise(x_k: State, estimate: State, kept: float, kept_next: float) -> State:
+    return kept_next**0.5 * estimate.clamp(-1, 1) + (1 - kept_next) ** 0.5 * x_k
+
+
+def _step_with_undivided_noise(x_k: State, estimate: State, kept: float, kept_next: float) -> State:
+    x_0_hat = estimate.clamp(-1, 1)
+    return kept_next**0.5 * x_0_hat + (1 - kept_next) ** 0.5 * (x_k - kept**0.5 * x_0_hat)
+
+
 DDIM = Exercise(
     name="ddim_step",
     reference=_step,
@@ -60,6 +78,10 @@ DDIM = Exercise(
         Mistake(
             _step_without_roots, "alpha_bar is a share of variance: signal and noise are weighted by square roots."
         ),
+        Mistake(_step_clamped_to_positive, "You cut at 0; this sampler cuts at -1 below and at 1 above."),
+        Mistake(_step_clamped_at_the_end, "The estimate is clamped, before anything else; the state is not."),
+        Mistake(_step_with_state_as_noise, "x_k is not the noise: take the signal out of it first, then divide."),
+        Mistake(_step_with_undivided_noise, "What is left of x_k is sqrt(1 - kept) times the noise: divide by it."),
         Mistake(_step_that_jumps, "You return the estimate itself; go back by one level only, with noise still in it."),
         Mistake(_step_without_noise, "The noise is missing: the next state is signal and noise, weighted anew."),
         Mistake(_step_that_stays, "You mix with the old weights and get x_k again; mix with those of the next level."),

@@ -75,11 +75,11 @@ QUIZ = (
         ),
     ),
     Question(
-        "The fast step needs about 500 times fewer operations but is not 500 times faster. What is left?",
+        "The fast step needs about 500 times fewer operations, yet a whole walk is not 500 times faster. Why?",
         (
             Choice(
-                "Reading G and H from memory at every step, and calling functions",
-                "When arithmetic is nearly gone, memory traffic and overhead decide.",
+                "G, H and the logits must be prepared, and read from memory at every step",
+                "Preparing a query takes about two thirds of a plain step; then memory and overhead decide.",
                 right=True,
             ),
             Choice("The approximation has to be corrected", "There is none: the two agree up to rounding."),
