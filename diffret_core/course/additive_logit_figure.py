@@ -100,6 +100,7 @@ def _layout(centred: Float[Tensor, "L N"], x_k: Float[Tensor, "L N"], levels: Se
         bargap=0.3,
         xaxis=AXIS
         | {"anchor": "y3", "title": axis_title("candidate, the most similar on the left; ★ the one that is meant")}
+        | {"ticks": "outside", "tickcolor": PAPER}  # numbers stay clear of diamonds at 0
         | {"range": [0.4, centred.shape[1] + 0.6], "tickvals": _ticks(centred.shape[1], meant)}
         | {
             "ticktext": [f"★{place}" if place == meant + 1 else str(place) for place in _ticks(centred.shape[1], meant)]

@@ -268,10 +268,13 @@ for number in (1, 2, 3):
 print("and with z of other videos under our sentence:")
 for row in (1, 2, 3):
     print(f"    {names[row]}: cosine {cosine_similarity(pooled[0, 0], pooled[0, row], dim=0):.3f}")
+own = frames[ours][frame_mask[ours]]
+between = cosine_similarity(own[:, None], own[None], dim=-1)
+print(f"frames of our video, each with each: cosine at least {between.min():.3f}, {between.mean():.3f} on average")
 
 # %% [markdown]
-# Compare the two lists: does z depend more on the sentence or on the video? Frames of one video have much in common,
-# so the sentence chooses among vectors that are alike to begin with.
+# Compare the two lists: does z depend more on the sentence or on the video? The last line is the reason: a sentence
+# chooses among frames that are alike to begin with.
 #
 # ## The noise level as a vector
 #
@@ -882,7 +885,7 @@ for direction in asked:
 # **What to see.** Left end: both states are the same noise, so the upper curves meet: this is what query and
 # candidates give, disturbed by noise (undisturbed: the line with $x_k$ = 0). Right end: the gap between them is what a
 # true state is worth against a false one. Lowest curve: how often a hint decides alone; a network that copied its input
-# would end at 100. (With 200 queries a share is known to 7 points either way, at worst.)
+# would end at 100. (Sample collection, one model; with 200 queries a share is known to 7 points either way, at worst.)
 #
 # The closer the upper curves stay together, the more this network is a *re-ranker* that happens to be told a noised
 # state. Whether the walk over many levels then adds anything is a question for measurements: notebooks 08 and 09.
