@@ -10,6 +10,7 @@ from diffret_core.course.additive_logit_figure import additive_logit_figure, mov
 from diffret_core.course.frame_weights_figure import frame_pictures, frame_weights_figure
 from diffret_core.course.level_code_figure import level_code_figure
 from diffret_core.course.setup import Samples
+from diffret_core.course.style import COMBINED
 from diffret_core.datasets import read_collection
 from diffret_core.features import VideoFeatures
 from diffret_core.frames import read_frames
@@ -71,6 +72,14 @@ def test_level_code_figure_runs_from_noise_to_data():
     assert figure.layout.xaxis.autorange == "reversed"
 
 
+@pytest.mark.parametrize("dim", [2, 128, 512])
+def test_level_code_figure_gives_every_feature_a_whole_number_of_pixels(dim):
+    layout = level_code_figure(torch.zeros(3, dim)).layout
+    plot_height = layout.height - layout.margin.t - layout.margin.b
+    assert plot_height >= dim
+    assert plot_height % dim == 0
+
+
 # --- the additive logit ----------------------------------------------------------------------------------------------
 
 CONTENT = torch.tensor([[3.0, 1.0, 2.0], [6.0, 3.0, 3.0]])
@@ -92,6 +101,8 @@ def test_additive_logit_figure_draws_both_logits_and_the_weights_with_and_withou
     assert list(weight.y) == pytest.approx(torch.softmax(CONTENT[0] + STATE[0], dim=0).tolist(), abs=1e-3)
     assert list(alone.y) == pytest.approx(torch.softmax(CONTENT[0], dim=0).tolist(), abs=1e-3)
     assert figure.layout.yaxis.range == figure.layout.yaxis2.range  # logits of both kinds on one scale
+    assert [list(bars.marker.color).index(COMBINED) for bars in (content, state, weight)] == [0, 0, 0]
+    assert [list(bars.marker.color).count(COMBINED) for bars in (content, state, weight)] == [1, 1, 1]
 
 
 def test_additive_logit_figure_has_every_level_under_its_slider_from_noise_to_data():

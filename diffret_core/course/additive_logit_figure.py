@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from diffret_core.course.layout import AXIS, axis_title, base_layout, slider
-from diffret_core.course.style import FAINT, GENERATED, INK, PAPER, SIMILARITY
+from diffret_core.course.style import COMBINED, FAINT, GENERATED, INK, PAPER, SIMILARITY
 
 _HEIGHT = 620
 PANELS = ((0.72, 1.0), (0.36, 0.64), (0.0, 0.28))
@@ -60,7 +60,8 @@ def _bars(centred: Float[Tensor, " N"], state: Float[Tensor, " N"], meant: int) 
             y=_rounded(values),
             xaxis="x",
             yaxis="y" if number == 1 else f"y{number}",
-            marker={"color": colour, "line": {"width": [0] * len(places)}},
+            marker={"color": [COMBINED if place == meant + 1 else colour for place in places]}
+            | {"line": {"width": [0] * len(places)}},
             hovertemplate="candidate %{x}: %{y:.3f}<extra></extra>",
         )
         for number, (colour, values) in enumerate(heights.items(), start=1)
@@ -99,6 +100,7 @@ def _layout(centred: Float[Tensor, "L N"], x_k: Float[Tensor, "L N"], levels: Se
         bargap=0.3,
         xaxis=AXIS
         | {"anchor": "y3", "title": axis_title("candidate, the most similar on the left; ★ the one that is meant")}
+        | {"ticks": "outside", "tickcolor": PAPER}  # numbers stay clear of diamonds at 0
         | {"range": [0.4, centred.shape[1] + 0.6], "tickvals": _ticks(centred.shape[1], meant)}
         | {
             "ticktext": [f"★{place}" if place == meant + 1 else str(place) for place in _ticks(centred.shape[1], meant)]

@@ -53,9 +53,12 @@ _ = torch.set_grad_enabled(False)  # nothing is trained until the section on ord
 # | candidates | `[B, N, D]` | among whom |
 # | $\hat x_0$ | `[B, N]` | out: its guess, a number for each candidate |
 #
-# Our query is a sentence again, with the 32 videos that the similarity proposes.
+# Our query again, with the 32 videos that the similarity proposes. First the network as a closed box: where does our
+# video stand in the noised state that goes in, and where in the guess that comes out?
 
 # %%
+from diffret_core.schedule import add_noise
+
 captions = [caption for caption, _ in samples.collection.pairs("test")]
 texts = model.encode_texts(captions)
 similarity = model.similarity(texts, videos)  # [T, V]
@@ -64,16 +67,28 @@ frames, frame_mask = scale_for_denoiser(config, videos.frames), videos.frame_mas
 
 ours = 644
 items = top_candidates(similarity[[ours]], config.scoring.num_candidates)[0]  # [N]
+if ours not in items:  # a weaker model may miss our video: training puts it in, and so do we
+    items[-1] = ours
 place = items.tolist().index(ours)
 print(f"our query: “{captions[ours]}”")
 print(f"{len(items)} candidates; our video is number {place + 1} of them; the next best:")
 for video in [video for video in items.tolist() if video != ours][:3]:
     print(f"    “{captions[video]}”")
 
+x_0 = one_hot(torch.tensor([place]), len(items)).float()  # [1, N]
+epsilon = torch.randn(1, len(items), generator=torch.Generator().manual_seed(0))
+network = model.bind_denoiser("text_to_video", texts, videos, torch.tensor([ours]), items[None])
+for k in (config.num_noise_levels, config.num_noise_levels // 2, 1):
+    x_k = add_noise(x_0, torch.tensor([k]), epsilon, model.alpha_bar)
+    ranks = [1 + int((x > x[:, [place]]).sum()) for x in (x_k, network(x_k, torch.tensor([k])))]
+    print(f"level {k:2}: our video is number {ranks[0]:2} in x_k, number {ranks[1]} in the guess")
+
 # %% [markdown]
-# (`scale_for_denoiser`: the small model of this course gives all features one length, $\sqrt{D}$, before its denoisers
-# read them. It was trained from scratch, and its features are larger than CLIP's. The paper's model reads them as they
-# are.)
+# Compare the two places in each line. Where the second number is the smaller, the network has undone some noise. How?
+# Now we open the box. (One query, one noise: what is true of many comes at the end.)
+#
+# (`scale_for_denoiser` gives all features one length, $\sqrt{D}$. Our model was trained from scratch, and its features
+# are larger than CLIP's. The paper's denoiser reads them as they are.)
 #
 # ## First attention: a video as the sentence sees it
 #
@@ -106,8 +121,8 @@ print("z       ", tuple(z.shape), [round(one, 2) for one in (weight @ video).tol
 #
 # ## What padding does without a mask
 #
-# Say this video has 2 real frames and 10 places of padding, all zeros. The sentence's product with padding is 0. So it
-# should not count?
+# Say only the first two of these frames are real, and 10 places of padding follow, all zeros. The sentence's product
+# with padding is 0. So it should not count?
 
 # %%
 padded = torch.zeros(12, 2)
@@ -207,16 +222,16 @@ product = torch.einsum("vfd,vd->vf", frames, sentences)
 weight = frame_weights(product, frame_mask)
 kept = frame_weights(product, frame_mask, mode="reference").sum(dim=1)
 short = ~frame_mask.all(dim=1)
-print(f"products of real frames spread by {product[frame_mask].std():.1f}")
+print(f"products of real frames       standard deviation {product[frame_mask].std():.1f}")
 print(f"weight of the heaviest frame  {weight.amax(dim=1).mean():.2f} on average")
-print(f"videos with padding           {int(short.sum())}")
-print(f"weight that they lose, masked afterwards: {1 - kept[short].mean():.4f} on average", end="")
-print(f", {1 - kept[short].min():.2f} at most")
+lost = 1 - kept[short]
+print(f"videos with padding           {len(lost)}; weight that they lose, masked afterwards:")
+print(f"    more than 0.01 in {int((lost > 0.01).sum())} of them, {lost.max():.2f} at most")
 
 # %% [markdown]
-# Read mean and maximum together: the loss depends on whether padding happens to fit the sentence better than the
-# frames do. (Sample collection, one model.) To match the released model number for number, `mode="reference"` keeps
-# its order.
+# So in this model the order hardly ever matters, and where it does, it can cost nearly all the weight: where padding
+# happens to fit the sentence better than the frames do. (Sample collection, one model.) To match the released model
+# number for number, `mode="reference"` keeps its order.
 #
 # ## Which frames does a sentence look at?
 #
@@ -253,10 +268,13 @@ for number in (1, 2, 3):
 print("and with z of other videos under our sentence:")
 for row in (1, 2, 3):
     print(f"    {names[row]}: cosine {cosine_similarity(pooled[0, 0], pooled[0, row], dim=0):.3f}")
+own = frames[ours][frame_mask[ours]]
+between = cosine_similarity(own[:, None], own[None], dim=-1)
+print(f"frames of our video, each with each: cosine at least {between.min():.3f}, {between.mean():.3f} on average")
 
 # %% [markdown]
-# Compare the two lists: does z depend more on the sentence or on the video? Frames of one video have much in common,
-# so the sentence chooses among vectors that are alike to begin with.
+# Compare the two lists: does z depend more on the sentence or on the video? The last line is the reason: a sentence
+# chooses among frames that are alike to begin with.
 #
 # ## The noise level as a vector
 #
@@ -316,7 +334,8 @@ assert torch.allclose(table, sinusoidal_code(torch.arange(1, K + 1), D), atol=1e
 show.figure(
     level_code_figure(table),
     "A column is the code of one level, from noise (left) to data (right). Blue is 1, orange -1. "
-    "Sines and cosines take turns, hence the stripes. Upper features turn fast, lower ones hardly move.",
+    "Sines and cosines take turns, hence the stripes. Upper features turn fast, lower ones hardly move. "
+    "A formula: no data in it.",
 )
 
 # %% [markdown]
@@ -345,8 +364,9 @@ print(f"of c_K - c_1 {(c[-1] - c[0]).norm():.2f}")
 #
 # $$ w = \mathrm{softmax}_j ( \langle q, key_j \rangle + x_k[j] ) $$
 #
-# Known from every transformer, but for two things. Nothing is divided by $\sqrt{D}$. And **here the noised state comes
-# in**: $x_k[j]$ is added to the logit of candidate j, and appears nowhere else.
+# A key is what a candidate is found by, a value what it hands over. All known from transformers, but for two things.
+# Nothing is divided by $\sqrt{D}$. And **here the noised state comes in**: $x_k[j]$ is added to the logit of candidate
+# j, and appears nowhere else.
 #
 # Three candidates, D = 2, all three matrices the identity.
 
@@ -362,23 +382,25 @@ print("content", tuple(content.shape), content.tolist())
 
 # %%
 kinds = ["red", "star", "red star"]
-order = content.argsort(descending=True).tolist()
+x_small = torch.tensor([0.3, 1.5, -0.6])
+order = (content + x_small).argsort(descending=True).tolist()
 predict.ranking(
-    "The state says nothing: x_k is 0 everywhere. Which candidate gets the highest weight w?", [kinds[j] for j in order]
+    "Noise comes in: x_k is 0.3 for red, 1.5 for the star, -0.6 for the red star. Who gets most weight?",
+    [kinds[j] for j in order],
 )
 
 # %% [markdown]
 # <details>
 # <summary>Why?</summary>
 #
-# Only the content logits are left, 3.75, 2.25 and 4.75, and a softmax keeps their order.
+# The logits are sums: 3.75 + 0.3, 2.25 + 1.5 and 4.75 - 0.6. A softmax keeps their order. The noise has brought the
+# star nearer, but content had put it 2.5 behind the red star, and the two entries of $x_k$ differ by 2.1 only.
 #
 # </details>
 #
-# Now noise comes in. It prefers the star and dislikes the red star.
+# The weights, with this noise and without any:
 
 # %% tags=["nbval-check-output"]
-x_small = torch.tensor([0.3, 1.5, -0.6])
 w = (content + x_small).softmax(dim=0)
 print("logits          ", [round(one, 2) for one in (content + x_small).tolist()])
 print("w with x_k      ", [round(one, 2) for one in w.tolist()])
@@ -450,17 +472,20 @@ candidate_weights = check.answer("candidate_weights", candidate_weights)
 #
 # $$ \hat x_0[j] = \mathrm{MLP} ( [o ; cand_j] ) + w_j $$
 #
-# By hand, with an MLP that we can read: its four hidden units are the parts of $|o - cand_j|$, so it answers *minus
-# half the distance*.
+# By hand, with layers that we can read. $W_o$ changes nothing, and $b_o$ takes $c_k$ off again. The MLP has four hidden
+# units: $o - cand_j$ and $cand_j - o$, each only where positive. It answers minus half their sum: *the nearer, the
+# higher*.
 
 # %% tags=["nbval-check-output"]
 from torch import nn
 
 small_output, small_decoder = nn.Linear(2, 2), nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1))
-eye = torch.eye(2)
-small_output.weight.copy_(eye), small_output.bias.copy_(-c_small)
-small_decoder[0].weight.copy_(torch.cat([torch.cat([eye, -eye], 1), torch.cat([-eye, eye], 1)]))
-small_decoder[0].bias.zero_(), small_decoder[2].weight.fill_(-0.5), small_decoder[2].bias.zero_()
+small_output.weight.copy_(torch.eye(2))
+small_output.bias.copy_(-c_small)
+first, _, last = small_decoder
+first.weight.copy_(torch.tensor([[1, 0, -1, 0], [0, 1, 0, -1], [-1, 0, 1, 0], [0, -1, 0, 1]]))
+last.weight.fill_(-0.5)
+first.bias.zero_(), last.bias.zero_()
 
 o = small_output(w @ value)  # [D]
 joined = torch.cat([o.expand(3, 2), candidates], dim=1)  # [N, 2 D]
@@ -471,7 +496,7 @@ print("MLP            ", tuple(read.shape), [round(one, 2) for one in read.tolis
 print("+ w = x_0_hat  ", tuple(read.shape), [round(one, 2) for one in (read + w).tolist()])
 
 # %% [markdown]
-# The noise had put the red star last. The guess has it first: **content has spoken against the noise.** That is all
+# In $x_k$ the red star stood last. In the guess it stands first: **content has spoken against the noise.** That is all
 # that "denoising" means here.
 #
 # ### Exercise 4: assemble the guess
@@ -569,16 +594,15 @@ for direction, rows in {"text_to_video": similarity, "video_to_text": similarity
     mine = denoise(model.denoiser(direction), x_k, level, query, chosen_from)
     package = model.bind_denoiser(direction, texts, videos, asking, chosen)
     assert torch.allclose(mine, package(x_k, level), atol=1e-5)
-    sizes = [("query", query), ("candidates", chosen_from), ("x_0_hat", mine)]
-    shown = [f"{name} {[*part.shape[:2], *['D'] * (part.dim() - 2)]}".replace("'", "") for name, part in sizes]
-    print(f"{direction}:  " + "   ".join(shown) + "   as in diffret_core")
+    shapes = f"query [1, {query.shape[1]}, D]   candidates [1, {chosen_from.shape[1]}, D]"
+    print(f"{direction}:  {shapes}   x_0_hat {list(mine.shape)}   as in diffret_core")
 
 # %%
 pooled = query[0]  # our video as each of the 32 sentences sees it, [N, D]
 alike = cosine_similarity(pooled[:1], pooled, dim=1)
 print(f"our video, pooled by 32 sentences: cosine with the first {alike[1:].min():.3f} to {alike[1:].max():.3f}")
-print("two networks, one shape; the largest difference of their key weights:", end=" ")
-print(f"{(model.text_query_denoiser.key.weight - model.video_query_denoiser.key.weight).abs().max():.2f}")
+both = [part.value.weight.flatten() for part in (model.text_query_denoiser, model.video_query_denoiser)]
+print(f"two networks with weights of their own: cosine of their W_v {cosine_similarity(*both, dim=0):.2f}")
 
 # %% [markdown]
 # How large is it? At D = 512, the size of CLIP ViT-B:
@@ -593,7 +617,7 @@ for name, part in large.named_children():
 print(f"{'together':17}{total:>10,}")
 
 # %% [markdown]
-# 2.63 million: small beside CLIP, and the MLP is the largest part.
+# 2.63 million for each direction. The MLP, `decoder`, is the largest part.
 #
 # ## The order of the candidates means nothing
 #
@@ -624,7 +648,7 @@ print("with a planted position code: other numbers")
 #
 # Let us commit it. Query and 8 candidates are random vectors, the state is pure noise: there is *nothing to learn*.
 # One network is as above, the other gets the candidates with a position code added. The loss is $-\ln$ of the softmax
-# at index 0 (notebook 07); knowing nothing costs ln 8 = 2.08.
+# at index 0 (notebook 07); knowing nothing costs ln 8 = 2.08 at least.
 
 # %%
 from torch.nn.functional import cross_entropy
@@ -647,7 +671,7 @@ def train_on_index_0(position_code):
         for _ in range(100):
             x_k, k, query, chosen_from = pure_chance(64)
             x_0_hat = learner(x_k, k, query, chosen_from + position_code)
-            losses.append(cross_entropy(3 * x_0_hat, torch.zeros(64, dtype=torch.long)))
+            losses.append(cross_entropy(3 * x_0_hat, torch.zeros(64, dtype=torch.long)))  # 3: loss scale
             optimizer.zero_grad(), losses[-1].backward(), optimizer.step()
     return learner, [float(loss) for loss in losses]
 
@@ -661,60 +685,61 @@ from diffret_core.course.style import COMBINED, GENERATED, INK, SIMILARITY
 
 steps = [1, 2, 5, 10, 20, 50, 100]
 curves = {
-    "without": Curve([plain_losses[step - 1] for step in steps], INK),
+    "no position code": Curve([plain_losses[step - 1] for step in steps], INK),
     "with position code": Curve([cheat_losses[step - 1] for step in steps], GENERATED, "dash"),
 }
 title = "The positive is always at index 0, and nothing can be learned"
 drawn = curves_figure(steps, curves, title=title, across="training step", up="loss")
-show.figure(drawn, "Random vectors. Dashed: candidates carry a code of their place in the list. ln 8 is 2.08.")
+words = "Random vectors, not the sample collection. Dashed: candidates carry a code of their place."
+show.figure(drawn, words)
 
-x_k, k, query, chosen_from = pure_chance(1000)
-for name, trained, code in (("without", learner, 0), ("with position code", cheat, marks)):
+x_k, k, query, chosen_from = pure_chance(10_000)
+at_random = torch.randint(NUM, (10_000,), generator=draw)  # where the positive stands in use: anywhere
+for name, trained, code in (("no position code", learner, 0), ("with position code", cheat, marks)):
     found = trained(x_k, k, query, chosen_from + code).argmax(dim=1)
-    at_random = torch.randint(NUM, (1000,), generator=draw)  # where the positive stands in use: anywhere
     scores = [100 * float((found == target).float().mean()) for target in (0, at_random)]
     print(f"{name:19} right with the positive at index 0: {scores[0]:3.0f} %, anywhere: {scores[1]:3.0f} %")
+print(f"blind guessing      {100 / NUM:.1f} %")
 
 # %% [markdown]
 # **What to see.** With position codes the loss falls as if much were learned. In use, where the positive may stand
-# anywhere, it is worth nothing. The network without them has no way to cheat.
+# anywhere, it is no better than guessing. The network without them has no way to cheat.
 #
 # So equivariance is no luxury. It is a property that one line of a test can hold, and one careless line of code can
 # break.
 #
 # ## What the additive logit does, from noise to data
 #
-# Back to our query and the trained weights. We noise the right answer to every level (notebook 05, one fixed ε) and
-# look inside: what the content says, what $x_k$ adds, and where the weight goes. Move the slider.
+# Back to our query and the trained weights. We noise the right answer to levels from K to 1 (one fixed ε; level 0 is
+# clean and never goes in) and look inside: what the content says, what $x_k$ adds, where the weight goes. The title
+# gives their *spread*, the standard deviation over candidates, and the share of the weight that $x_k$ *moves* from some
+# candidates to others.
 
 # %%
 from diffret_core.course.additive_logit_figure import additive_logit_figure, moved_weight
-from diffret_core.schedule import add_noise
 
 levels = [max(1, round(K * part)) for part in (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.04, 0.02)]
 level = torch.tensor(levels)
 network = model.text_query_denoiser
 code = network.noise_level_code(level)[:, None]  # [L, 1, D]
 content = (network.query(sentences[ours] + code) * network.key(z + code)).sum(dim=-1)  # [L, N]
-x_0 = one_hot(torch.tensor(place), len(items)).float()
-epsilon = torch.randn(len(items), generator=torch.Generator().manual_seed(0))
 states = add_noise(x_0.expand(len(levels), -1), level, epsilon.expand(len(levels), -1), model.alpha_bar)
 show.figure(
     additive_logit_figure(content, states, levels, meant=place),
     "Our query. Top, blue: content logits. Middle, orange: the noised state, on the same scale. Bottom: the "
-    "weights of both together; diamonds are the weights without the state. Sample collection.",
+    "weights of both together; diamonds are the weights without the state. Green, with a star: our "
+    "video. Sample collection.",
 )
 
 # %% [markdown]
-# **What to see.** The state goes from noise on all candidates to a single 1. Does the content change with the level,
-# too? Then compare the heights of the two upper panels: who can overrule whom? An entry of 1 makes a candidate e =
-# 2.7 times as heavy beside the others, no more.
+# **What to see.** Move the slider. The state goes from noise on all candidates to a single 1. Does the content change
+# with the level, too? Then compare the heights of the two upper panels: who can overrule whom? An entry of 1 makes a
+# candidate e = 2.7 times as heavy beside the others, no more.
 #
 # ## How much does it listen? Measured
 #
 # One query proves nothing, and weights are not yet the output. So we take the first 200 test queries of each
-# direction whose own item is among the candidates. Two sizes first, per level: the spread of the content logits over
-# the candidates, and that of $x_k$.
+# direction whose own item is among the candidates. First, per level, the same three numbers as in the title above.
 
 
 # %%
@@ -738,7 +763,7 @@ def noised(at, k, seed):
 asked = {direction: ask_200(direction) for direction in ("text_to_video", "video_to_text")}
 some_levels = [max(1, round(K * part)) for part in (1, 0.8, 0.6, 0.4, 0.2, 0.02)]
 for direction, (network, (query, chosen_from), at, _) in asked.items():
-    print(f"{direction:14} level  spread of content   of x_k   weight that x_k moves")
+    print(f"{direction.replace('_', '-'):14} level  spread of content   of x_k   weight that x_k moves")
     for k in some_levels:
         x_k, level = noised(at, k, seed=0)
         code = network.noise_level_code(level)[:, None]
@@ -747,6 +772,8 @@ for direction, (network, (query, chosen_from), at, _) in asked.items():
         print(f"{k:20}{spreads}{float(moved_weight(content, x_k).mean()):16.0%}")
 
 # %% [markdown]
+# Read down the columns: which one changes with the level?
+#
 # Now the output. Keep query, candidates and level; draw three fresh $\epsilon$. How much of the variance of $\hat x_0$
 # over candidates comes from that? 0 %: the network does not look at the noise. 100 %: it sees nothing else. For
 # comparison, the other way round: keep $x_k$ and put other queries in.
@@ -785,8 +812,9 @@ for direction in asked:
 
 for direction in asked:
     noise, query_share = zip(*[shares[direction, k] for k in some_levels], strict=True)
-    print(f"{direction}: another noise moves {min(noise):.1f} to {max(noise):.1f} % of the variance, ", end="")
-    print(f"another query {min(query_share):.0f} to {max(query_share):.0f} %")
+    print(f"{direction.replace('_', '-')}: of the variance another noise moves", end=" ")
+    print(f"{min(noise):.1f} to {max(noise):.1f} %, another query", end=" ")
+    print(f"{min(query_share):.0f} to {max(query_share):.0f} %")
 
 # %% [markdown]
 # Read the lower curve with care: near the data $x_k$ holds little noise, so another noise *can* change little. There
@@ -830,6 +858,7 @@ predict.number(
 
 # %%
 for direction in asked:
+    name = direction.replace("_", "-")
     true_state, false_state, followed = zip(*[first[direction, k] for k in some_levels], strict=True)
     drawn = curves_figure(
         some_levels,
@@ -838,13 +867,14 @@ for direction in asked:
             "right, false state": Curve(false_state, INK, "dash"),
             "follows the false one": Curve(followed, GENERATED, "dot"),
         },
-        title=f"{direction.replace('_', '-')}: which candidate comes first",
+        title=f"{name}: which candidate comes first",
         across="noise level k, from noise to data",
         up="percent of queries",
     )
     drawn.update_xaxes(type="linear", autorange="reversed").update_yaxes(range=[-3, 103])
     show.figure(drawn, "First place of one call of the network. 200 test queries, sample collection.")
-    print(f"{direction}: level {some_levels[0]}, true {true_state[0]:.0f}, false {false_state[0]:.0f} %;", end=" ")
+    print(f"{name}: level {some_levels[0]}, true {true_state[0]:.0f}, false", end=" ")
+    print(f"{false_state[0]:.0f} %;", end=" ")
     print(f"level {some_levels[-1]}, true {true_state[-1]:.0f}, false {false_state[-1]:.0f}, ", end="")
     print(f"follows {followed[-1]:.0f} %")
     network, own, at, _ = asked[direction]
@@ -853,15 +883,15 @@ for direction in asked:
 
 # %% [markdown]
 # **What to see.** Left end: both states are the same noise, so the upper curves meet: this is what query and
-# candidates give, disturbed by noise. Right end: the gap between them is what a true state is worth against a false
-# one. Lowest curve: how often a hint decides alone; a network that copied its input would be at 100. (With 200
-# queries a share is known to 7 points either way, at worst.)
+# candidates give, disturbed by noise (undisturbed: the line with $x_k$ = 0). Right end: the gap between them is what a
+# true state is worth against a false one. Lowest curve: how often a hint decides alone; a network that copied its input
+# would end at 100. (Sample collection, one model; with 200 queries a share is known to 7 points either way, at worst.)
 #
 # The closer the upper curves stay together, the more this network is a *re-ranker* that happens to be told a noised
 # state. Whether the walk over many levels then adds anything is a question for measurements: notebooks 08 and 09.
 #
 # One use of the structure is sure. Between two steps of the walk only $x_k$ and $c_k$ change; all else can be computed
-# once ([prepared.py](../diffret_core/prepared.py)). Notebook 08 takes that up.
+# once ([denoiser_prepared.py](../diffret_core/denoiser_prepared.py)). Notebook 08 takes that up.
 #
 # ## What you can now say
 #

@@ -53,6 +53,18 @@ def _weights_over_the_batch(q: Query, key: Candidates, x_k: State) -> State:
     return ((q * key).sum(dim=-1) + x_k).softmax(dim=0)
 
 
+def _weights_crossed(q: Query, key: Candidates, x_k: State) -> State:
+    return ((q @ key.transpose(1, 2)).squeeze(1) + x_k).softmax(dim=-1)
+
+
+def _weights_without_softmax(q: Query, key: Candidates, x_k: State) -> State:
+    return (q * key).sum(dim=-1) + x_k
+
+
+_SMALL_KEY = torch.tensor([[[1.5, 0.0], [0.5, 1.0], [1.5, 1.0]]])
+_SMALL = (torch.tensor([[[2.5, 1.0]]]), _SMALL_KEY, torch.tensor([[0.3, 1.5, -0.6]]))
+"""The three candidates of the notebook: numbers that can be read in a message, so this case comes first."""
+
 _draw = torch.Generator().manual_seed(6)
 _QUERY, _KEY, _STATE = (torch.randn(2, *size, generator=_draw) for size in ((3, 4), (3, 4), (3,)))
 
@@ -70,8 +82,13 @@ WEIGHTS = Exercise(
             "With Q = N each candidate has a query of its own; yours asks all of them with the first.",
         ),
         Mistake(_weights_over_the_batch, "The softmax runs over the candidates of one query: the last axis."),
+        Mistake(
+            _weights_crossed,
+            "A matrix product asks every candidate with every query; with Q = N each has its own: (q * key), summed.",
+        ),
+        Mistake(_weights_without_softmax, "These are logits; the softmax over the candidates is missing."),
     ),
-    cases=((_QUERY[:, :1], _KEY, _STATE), (_QUERY, _KEY, _STATE)),
+    cases=(_SMALL, (_QUERY[:, :1], _KEY, _STATE), (_QUERY, _KEY, _STATE)),
 )
 
 # --- the estimate ----------------------------------------------------------------------------------------------------
@@ -130,6 +147,21 @@ def _estimate_not_squeezed(
     return (_estimate_without_w(w, value, candidates, output, decoder))[..., None] + w
 
 
+def _estimate_joined_below(w: State, value: Candidates, candidates: Candidates, output: Layer, decoder: Layer) -> State:
+    context = output((w[..., None] * value).sum(dim=1, keepdim=True)).expand_as(candidates)
+    return decoder(torch.cat([context, candidates], dim=1)).squeeze(-1) + w
+
+
+def _estimate_not_copied(w: State, value: Candidates, candidates: Candidates, output: Layer, decoder: Layer) -> State:
+    return decoder(torch.cat([output((w[..., None] * value).sum(dim=1)), candidates], dim=-1)).squeeze(-1) + w
+
+
+def _estimate_beside_values(
+    w: State, value: Candidates, candidates: Candidates, output: Layer, decoder: Layer
+) -> State:
+    return _estimate(w, value, value, output, decoder)
+
+
 _VALUE, _CANDIDATES = (torch.randn(2, 2, 2, generator=_draw) for _ in range(2))
 _W = torch.tensor([[0.7, 0.3], [0.1, 0.9]])
 _OUTPUT = nn.Linear(2, 2)
@@ -137,6 +169,8 @@ _DECODER = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1))
 for _weight in (*_OUTPUT.parameters(), *_DECODER.parameters()):
     _weight.requires_grad_(False)
     _weight.copy_(torch.randn(_weight.shape, generator=_draw))
+for _name, _layer in (("output", _OUTPUT), ("decoder", _DECODER)):
+    _layer.__dict__["__name__"] = _name  # what messages call it
 
 ESTIMATE = Exercise(
     name="estimate",
@@ -153,8 +187,12 @@ ESTIMATE = Exercise(
             _estimate_not_squeezed,
             "The decoder gives [B, N, 1]; without .squeeze(-1), adding w [B, N] makes a cube of it.",
         ),
+        Mistake(_estimate_joined_below, "Join along the last axis, dim=-1: the numbers of o beside a candidate's."),
+        Mistake(_estimate_not_copied, "o is [B, D]; each candidate needs a copy: o[:, None].expand_as(candidates)."),
+        Mistake(_estimate_beside_values, "The second half of what is joined is the candidate, not its value."),
     ),
     cases=(
+        (torch.tensor([[0.75, 0.25]]), torch.eye(2)[None], torch.tensor([[[1.0, 1.0], [0.0, 2.0]]]), _OUTPUT, _DECODER),
         (_W, _VALUE, _CANDIDATES, _OUTPUT, _DECODER),
         (_W[1:], _VALUE[:1], _CANDIDATES[1:], _OUTPUT, _DECODER),
     ),

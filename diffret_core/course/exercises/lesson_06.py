@@ -62,6 +62,22 @@ def _pool_by_cosine(sentence: Sentence, frames: Frames, frame_mask: FrameMask) -
     return _weighted(cosine.masked_fill(~frame_mask, -torch.inf).softmax(dim=1), frames)
 
 
+def _pool_padding(sentence: Sentence, frames: Frames, frame_mask: FrameMask) -> Pooled:
+    return _pool(sentence, frames, ~frame_mask)
+
+
+def _pool_zeroed_frames(sentence: Sentence, frames: Frames, frame_mask: FrameMask) -> Pooled:
+    return _pool_without_mask(sentence, frames * frame_mask[..., None], frame_mask)
+
+
+def _pool_shrunk(sentence: Sentence, frames: Frames, frame_mask: FrameMask) -> Pooled:
+    return _pool(sentence / len(sentence) ** 0.5, frames, frame_mask)
+
+
+def _pool_by_products(sentence: Sentence, frames: Frames, frame_mask: FrameMask) -> Pooled:
+    return _weighted((frames @ sentence) * frame_mask, frames)
+
+
 _SENTENCE = torch.tensor([2.0, 1.0])
 _FRAMES = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.5, 0.7]], [[0.3, 0.4], [0.9, 0.1], [0.2, 1.3]]])
 _MASK = torch.tensor([[True, True, False], [True, True, True]])
@@ -83,6 +99,13 @@ POOL = Exercise(
         Mistake(_pool_alike, "All real frames count alike in yours; the sentence must choose among them."),
         Mistake(_pool_over_videos, "Each video has its own softmax over its frames, dim=1; yours runs over videos."),
         Mistake(_pool_by_cosine, "These are cosines; here the plain products count, without normalising."),
+        Mistake(_pool_padding, "The mask is the wrong way round: True is a real frame, so fill where ~frame_mask."),
+        Mistake(
+            _pool_zeroed_frames,
+            "A frame of zeros still gets weight, since exp(0) is 1: mask the products with minus infinity.",
+        ),
+        Mistake(_pool_shrunk, "The products are not divided by sqrt(D) here."),
+        Mistake(_pool_by_products, "Products are no weights yet: the softmax over frames is missing."),
     ),
     cases=((_SENTENCE, _FRAMES, _MASK), (torch.tensor([-1.0, 0.5]), _FRAMES[:, 1:], _MASK[:, :2])),
 )
@@ -131,6 +154,16 @@ def _code_of_one_speed(k: int, dim: int) -> Code:
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten()
 
 
+def _code_with_half_the_exponent(k: int, dim: int) -> Code:
+    angle = (k - 1) / 10000 ** (torch.arange(dim // 2).double() / dim)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten().float()
+
+
+def _code_multiplied(k: int, dim: int) -> Code:
+    angle = (k - 1) * 10000 ** (torch.arange(0, dim, 2) / dim)  # in float32, as in the hint: the angles are large
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten()
+
+
 CODE = Exercise(
     name="level_code",
     reference=_code,
@@ -141,6 +174,8 @@ CODE = Exercise(
         Mistake(_code_cosine_first, "Sine stands on the even places (0, 2, ...), cosine on the odd ones."),
         Mistake(_code_with_an_angle_each, "A sine and the cosine after it share one angle; yours all differ."),
         Mistake(_code_of_one_speed, "All pairs turn at one speed in yours; divide by 10000 to the power of 2i / D."),
+        Mistake(_code_with_half_the_exponent, "The exponent is 2i / D, with 2i = 0, 2, 4, ...; yours has i / D."),
+        Mistake(_code_multiplied, "k - 1 is divided by the power of 10000; yours multiplies."),
     ),
     cases=((1, 4), (3, 6), (50, 8)),
 )
