@@ -201,8 +201,7 @@ for name, case in cases.items():
 
 # %% [markdown]
 # Read three rows. *Clearly ahead*: the divergence is content, the squared error is not. *Exact, all 0.5 too high*: the
-# divergence does not even notice. *Far behind*: the divergence is furious. (Made-up estimates. Those of the trained
-# network follow below.)
+# divergence does not even notice. *Far behind*: the divergence is furious.
 #
 # One loss asks **who is first**, the other asks for **values**. What does each make the network do? The gradient says.
 #
@@ -451,9 +450,8 @@ print("validation", tuple(validation.videos.frames.shape))
 assert train.video_of_text.equal(torch.arange(len(train.captions)))  # caption i describes video i
 
 with torch.no_grad():
-    train_S = model.similarity(train.texts, train.videos)
     validation_S = model.similarity(validation.texts, validation.videos)
-print("train_S", tuple(train_S.shape), "  validation_S", tuple(validation_S.shape), "  [T, V]")
+print("validation_S", tuple(validation_S.shape), " [T, V], their similarities")
 
 # %% [markdown]
 # ## Where is it hard?
@@ -577,11 +575,11 @@ for name, losses in ((f"hardest {N - 1}", of_course), (f"{N - 1} at random", of_
           f"mean pull {pull.mean():5.1%} of the full one")  # fmt: skip
 
 # %% [markdown]
-# **Easy negatives teach little** once the network has learned a bit: what costs nothing hardly pulls (exercise 2). A
-# band is 100 queries, so one or two that are wrong with confidence move its mean.
+# **Easy negatives teach little** once a network has learned a bit: what costs nothing hardly pulls (exercise 2). And in
+# use the rivals are the similar ones. (A band is 100 queries; one or two that are wrong with confidence move its mean.)
 #
-# **Both losses, same estimates**: from data to noise the divergence grows several times, the squared error much less.
-# It mostly counts how far the right one is from 1, and the divergence never asked for 1, only for a lead.
+# **Both losses, same estimates**: towards noise the divergence grows several times, the squared error much less. It
+# counts mostly how far the right one is from 1. The divergence asked only for a lead.
 #
 # ## A training, live
 #
@@ -600,6 +598,7 @@ course = copy.copy(model)  # the course's network, judged with one draw as well
 student.config = course.config = replace(model.config, scoring=one_draw)  # one sample per query
 num_weights = sum(weights.numel() for weights in student.text_query_denoiser.parameters())
 with torch.no_grad():
+    train_S = model.similarity(train.texts, train.videos)  # [T, V]; it chooses the hard negatives
     at_start = losses_of(student, validation, hard).mean()
 print(f"{num_weights:,} weights, all random")
 print(f"loss {at_start:.1f}, where equal candidates cost {math.log(N):.2f}")
@@ -777,19 +776,16 @@ for who in ("yours", "the course's"):
     print(f"{'':13} by heart: {gap:+.1f} points (95 % interval {gap - reach:.1f} to {gap + reach:.1f})")
 
 # %% [markdown]
-# What a generator finds among its training videos is partly memory: one caption and one view of each, met again and
-# again. **Only the other list counts.** What helps is to show each video *differently each time*: the course's recipe
-# moves it by a few pixels and leaves out frames, in six *views* ([views.py](../diffret_core/training/views.py)). On an
-# earlier model six views instead of one raised the gain on validation from 0.9 and 1.0 points to 1.7 and 1.4; each has
-# an error of about 1, so this is a hint, no proof ([results](../docs/results.md)).
+# What a generator finds among its training videos is partly memory. **Only the other list counts.** The course's recipe
+# therefore shows each video *differently each time*: moved by a few pixels, some frames left out, six *views* in all
+# ([views.py](../diffret_core/training/views.py)). On an earlier model that raised the gain on validation from 0.9 and
+# 1.0 points to 1.7 and 1.4, each with an error of about 1: a hint, no proof ([results](../docs/results.md)).
 #
 # ## The same trap, one stage earlier
 #
-# Stage 1 can learn by heart, too. Let stage 2 learn from stage 1's **own** training videos, as the usual recipe does:
-# the true video may stand out more there than it will in use. Stage 2 is then taught with candidates that are too easy,
-# and learns to trust features that will not be as good.
-#
-# So 4,000 training videos are for stage 1, the other 4,000 for stage 2. What does that gain?
+# If stage 1 has learned its **own** training videos by heart, the true video stands out more there than it will in use.
+# Stage 2, taught with these videos as the usual recipe does, would learn to trust features that will not be as good. So
+# here 4,000 videos are for stage 1, the other 4,000 for stage 2. What does that gain?
 
 # %%
 from diffret_core.course.arms import beside_seeds, gains_of_arms, named_rows
@@ -817,15 +813,14 @@ show.figure(
 )
 
 # %% [markdown]
-# **What to see.** On test the dots of *stage 1's videos* lie left of all three seeds, in both directions, and the
-# intervals overlap. On validation it is not so: 2.3 and 2.7 points, where the seeds have 1.5 to 2.6 and 2.9 to 3.3
-# ([results](../docs/results.md)). So with this recipe the trap is **neither confirmed nor refuted**: one run, and a
-# stage 1 that may have learned little by heart. (An earlier one had R@1 47 on its own videos and 54 on new ones. But
-# the captions of its own were less exact: a perfect reader would have had 87 there.)
+# **What to see.** On test *stage 1's videos* lie left of all three seeds, in both directions; the intervals overlap. On
+# validation they do not: 2.3 and 2.7 points, where the seeds have 1.5 to 2.6 and 2.9 to 3.3
+# ([results](../docs/results.md)). So with this recipe the trap is **neither confirmed nor refuted**. It is one run, and
+# this stage 1 may have learned little by heart: an earlier one had R@1 54 on new videos and 47 on its own, whose captions
+# are less exact (a perfect reader would have had 87).
 #
-# The trap itself you have measured above, on your generator: a network looks better on what it was fitted to than it
-# will be. Keeping videos apart is caution, and it costs half of the videos of each stage. Which is worth more here has
-# not been measured.
+# That a network looks better on what it was fitted to, you have measured on your generator. Keeping videos apart is
+# caution, and it costs each stage half of them. Which is worth more here has not been measured.
 #
 # ## Two recipes
 #
