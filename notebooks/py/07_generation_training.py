@@ -816,8 +816,8 @@ show.figure(
 # **What to see.** On test *stage 1's videos* lie left of all three seeds, in both directions; the intervals overlap. On
 # validation they do not: 2.3 and 2.7 points, where the seeds have 1.5 to 2.6 and 2.9 to 3.3
 # ([results](../docs/results.md)). So with this recipe the trap is **neither confirmed nor refuted**. It is one run, and
-# this stage 1 may have learned little by heart: an earlier one had R@1 54 on new videos and 47 on its own, whose captions
-# are less exact (a perfect reader would have had 87).
+# this stage 1 may have learned little by heart: an earlier one had R@1 54 on new videos and 47 on its own (whose
+# captions are less exact: a perfect reader would have had 87).
 #
 # That a network looks better on what it was fitted to, you have measured on your generator. Keeping videos apart is
 # caution, and it costs each stage half of them. Which is worth more here has not been measured.
