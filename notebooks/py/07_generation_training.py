@@ -535,7 +535,7 @@ hard, easy = candidates_for(validation_S, N - 1), candidates_for(validation_S, 9
 
 # %%
 with torch.no_grad():
-    estimates = estimates_of(model, validation, hard)
+    course_estimates = estimates_of(model, validation, hard)
     of_course = losses_of(model, validation, hard)
     of_course_easy = losses_of(model, validation, easy)
 by_band = torch.as_tensor(loss_by_band(of_course, levels, WIDTH)).tolist()
@@ -560,15 +560,15 @@ predict.curve(
 # And with random wrong candidates instead? And what would the squared error say of the very same estimates?
 
 # %%
-squared = (estimates - answers).square().mean(dim=1)  # [B]
+squared = (course_estimates - answers).square().mean(dim=1)  # [B]
 of_all = (of_course, squared, of_course_easy)
 columns = [torch.as_tensor(loss_by_band(losses, levels, WIDTH)).tolist() for losses in of_all]
 print(f"levels      hardest {N - 1}: divergence, MSE      {N - 1} at random: divergence")
 for band in reversed(range(5)):
     print("{:10} {:22.2f} {:6.4f} {:24.3f}".format(BANDS[band], *(column[band] for column in columns)))
 print(f"all equal  {math.log(N):22.2f} {(N - 1) / N**2:6.4f} {math.log(N):24.3f}\n")
-print(f"mean estimate of the right candidate {estimates[:, 0].mean():.2f}, of a wrong one", end=" ")
-print(f"{estimates[:, 1:].mean():.2f}; dearest random queries: {of_course_easy.topk(3).values.numpy().round(1)}")
+print(f"mean estimate of the right candidate {course_estimates[:, 0].mean():.2f}, of a wrong one", end=" ")
+print(f"{course_estimates[:, 1:].mean():.2f}; dearest random queries: {of_course_easy.topk(3).values.numpy().round(1)}")
 for name, losses in ((f"hardest {N - 1}", of_course), (f"{N - 1} at random", of_course_easy)):
     pull = 1 - (-losses).exp()  # 1 - q_0: the part of the full pull that is left
     print(f"{name:12}: {(losses > 0.1).float().mean():4.0%} of the queries pay more than 0.1; "
