@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import torch
 from torch.nn import functional
 
 from diffret_core.course import loss_by_level
-from diffret_core.course.arms import compared_with_shipped, gains_of_arms
+from diffret_core.course.arms import beside_seeds, gains_of_arms, named_rows
 from diffret_core.course.gains_figure import Gain, gains_figure
 from diffret_core.course.loss_by_level import LevelLoss, live_html, loss_by_level_figure
+from diffret_core.course.style import COMBINED, QUIET
 from diffret_core.course.two_losses_figure import cases_figure, pulls_of, saturation_figure
 from diffret_core.course.video_rows import Playing, video_rows_html
 from diffret_core.locations import sample_folder
@@ -43,6 +45,7 @@ def test_cases_are_under_a_slider_each_with_its_estimate_and_both_pulls():
     assert list(figure.data[0].y) == [0.30, 0.28, 0.10]
     assert figure.data[1].y[0] == round(float(pulls_of(ESTIMATE, 20).kl[0]), 3)
     assert list(figure.frames[1].data[2].y) == [0, 0, 0]
+    assert {bars.marker.color for bars in figure.data} == {(COMBINED, QUIET, QUIET)}  # the right one alike everywhere
 
 
 def test_saturation_is_full_when_far_behind_and_gone_when_far_ahead():
@@ -74,7 +77,7 @@ SNAPSHOTS = [LevelLoss(0, [8.0, 10.0], [9.0, 11.0]), LevelLoss(50, [0.2, 1.0], [
 
 def test_live_losses_are_said_in_numbers_most_noise_first():
     page = live_html(SNAPSHOTS[1], BANDS)
-    assert "step 50: mean loss 1.25 on validation, 0.60 on its own queries" in page
+    assert "step 50: mean loss 1.25 on validation, 0.60 on its own training queries (sample collection)" in page
     assert page.index("levels 3 to 4") < page.index("levels 1 to 2")
     assert "width:100px" in page
 
@@ -120,26 +123,34 @@ def arm(gain: float, interval: tuple[float, float] = (-1.0, 3.0)) -> dict:
     return {"what": "an arm", "test": {"text_to_video": one, "video_to_text": one}}
 
 
-def test_gains_are_those_of_the_arms():
+def test_gains_are_those_of_the_arms_by_direction():
     gains = gains_of_arms({"seed1": arm(1.0, (0.0, 2.5))})
-    assert gains == dict.fromkeys(["seed1, text to video", "seed1, video to text"], Gain(1.0, 0.0, 2.5))
+    assert gains == {words: {"seed1": Gain(1.0, 0.0, 2.5)} for words in ("text to video", "video to text")}
     assert str(Gain(1.0, 0.0, 2.5)) == "+1.0 (0.0 to 2.5)"
 
 
-def test_an_arm_is_compared_with_the_shipped_one_beside_the_spread_of_seeds():
-    arms = {"seed1": arm(1.0), "own_videos": arm(-0.5)}
-    assert compared_with_shipped(arms, "own_videos")[0] == (
-        "own_videos, text to video: -1.5 points against seed1; one seed only"
-    )
-    arms["seed2"] = arm(2.2)
-    assert compared_with_shipped(arms, "own_videos")[1] == (
-        "own_videos, video to text: -1.5 points against seed1; 2 seeds differ by up to 1.2"
-    )
+def test_rows_of_gains_say_what_stage_2_was_taught_with_and_run_is_named_that_has_no_words():
+    gains = gains_of_arms({"own_videos": arm(-0.5), "seed2": arm(2.2), "seed1": arm(1.0), "raw": arm(0.3)})
+    assert list(named_rows(gains))[:4] == [
+        "text to video: new videos (shipped)",
+        "text to video: new videos, seed 2",
+        "text to video: stage 1's videos",
+        "text to video: raw",
+    ]
+    assert named_rows(gains)["video to text: stage 1's videos"].points == -0.5
 
 
-def test_an_arm_that_was_not_run_is_said_to_be_missing():
-    assert compared_with_shipped({"seed1": arm(1.0)}, "one_view") == [
-        "one_view: not among the runs that come with this copy"
+def test_a_run_is_said_beside_the_range_of_the_seeds():
+    gains = gains_of_arms({"seed1": arm(1.0), "own_videos": arm(-0.5)})
+    assert beside_seeds(gains, "own_videos")[0] == "text to video: -0.5 points; new videos +1.0, one seed only"
+    gains["video to text"]["seed2"] = Gain(2.2, 1.0, 3.0)
+    assert beside_seeds(gains, "own_videos")[1] == "video to text: -0.5 points; new videos +1.0 to +2.2 with 2 seeds"
+
+
+def test_a_run_that_is_not_there_is_said_to_be_missing():
+    assert beside_seeds(gains_of_arms({"seed1": arm(1.0)}), "one_view") == [
+        f"{words}: one_view is not among the runs that come with this copy"
+        for words in ("text to video", "video to text")
     ]
 
 
@@ -172,3 +183,14 @@ def test_arms_in_git_hold_what_the_shipped_model_reached():
     shipped = read_json(sample_folder() / "model" / "results.json")
     for direction, found in arms["seed1"]["test"].items():
         assert found["combined"]["R@1"] == shipped["test"][direction]["combined"]["R@1"]
+
+
+def test_gains_of_other_seeds_in_lesson_07_are_those_of_the_results():
+    root = Path(__file__).resolve().parent.parent
+    told = (root / "docs" / "results.md").read_text(encoding="utf-8")
+    code = (root / "notebooks" / "py" / "07_generation_training.py").read_text(encoding="utf-8")
+    for seed in (2, 3):
+        of_seed = [re.findall(rf'"seed{seed}": Gain\((\S+), (\S+), (\S+?)\)', line) for line in code.splitlines()]
+        both = [f"+{points} ({low} to {high})" for found in of_seed for points, low, high in found]
+        assert len(both) == 2
+        assert f"| {', '.join(both)} |" in told

@@ -59,7 +59,8 @@ def live_html(one: LevelLoss, bands: Sequence[str]) -> str:
         f"{loss:.2f}</td></tr>"
         for band, loss in reversed(list(zip(bands, one.unseen, strict=True)))
     ]
-    words = f"step {one.step}: mean loss {_mean(one.unseen):.2f} on validation, {_mean(one.own):.2f} on its own queries"
+    means = f"mean loss {_mean(one.unseen):.2f} on validation, {_mean(one.own):.2f} on its own training queries"
+    words = f"step {one.step}: {means} (sample collection)"
     return (
         f'<div style="background:{PAPER}; color:{INK}; padding:8px"><table>{"".join(rows)}</table>'
         f'<p style="font-size:13px"><i>{words}</i></p></div>'

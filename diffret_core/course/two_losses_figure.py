@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from diffret_core.course.layout import AXIS, axis_title, base_layout, slider
-from diffret_core.course.style import FAINT, GENERATED, INK, QUIET
+from diffret_core.course.style import COMBINED, FAINT, GENERATED, INK, QUIET
 
 Number = float | int
 PANELS = ((0.0, 0.26), (0.37, 0.63), (0.74, 1.0))
@@ -121,18 +121,17 @@ def _curve(pulls: list[float], colour: str, dash: str) -> go.Scatter:
 def _case(x_0_hat: Float[Tensor, " N"], loss_scale: Number) -> list[go.Bar]:
     names = ["right", *(f"wrong {number}" for number in range(1, len(x_0_hat)))]
     pulls = pulls_of(x_0_hat, loss_scale)
-    rows = ((x_0_hat, GENERATED), (pulls.kl, GENERATED), (pulls.mse, INK))
-    return [_bars(values.tolist(), names, colour, axis) for axis, (values, colour) in enumerate(rows, start=1)]
+    return [_bars(values.tolist(), names, axis) for axis, values in enumerate((x_0_hat, *pulls), start=1)]
 
 
-def _bars(values: list[float], names: list[str], colour: str, axis: int) -> go.Bar:
+def _bars(values: list[float], names: list[str], axis: int) -> go.Bar:
     end = "" if axis == 1 else str(axis)
     return go.Bar(
         x=names,
         y=[round(value, 3) for value in values],
         xaxis=f"x{end}",
         yaxis=f"y{end}",
-        marker={"color": [colour, *[QUIET] * (len(values) - 1)]},
+        marker={"color": [COMBINED, *[QUIET] * (len(values) - 1)]},  # the right one is green in all notebooks
         text=[_written(value, signed=axis > 1) for value in values],
         textposition="outside",
         cliponaxis=False,

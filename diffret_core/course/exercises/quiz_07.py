@@ -12,14 +12,14 @@ QUIZ = (
         ),
     ),
     Question(
-        "The right candidate is already 0.9 ahead of all others, at loss scale 20. What does each loss do?",
+        "The right candidate has 0.6, all others 0.1; the loss scale is 20. What does each loss do?",
         (
             Choice(
                 "The divergence is nearly silent, the squared error still pulls it up to 1",
                 "One asks who is ahead, the other for exact values.",
                 right=True,
             ),
-            Choice("Both pull equally", "Look at the pulls: the softmax is saturated at such a lead."),
+            Choice("Both pull equally", "At a lead of 0.5 the softmax is saturated: a factor exp(10) for each rival."),
             Choice("The squared error is silent, the divergence pulls", "It is the other way round."),
         ),
     ),
@@ -46,7 +46,10 @@ QUIZ = (
     Question(
         "On its own training queries a generator is far better than on validation. What follows?",
         (
-            Choice("It will be as good in use, after more steps", "More of the same steps widen the gap."),
+            Choice(
+                "It will be as good in use, after more steps",
+                "More steps on the same videos are also more to learn by heart.",
+            ),
             Choice(
                 "It has learned those videos partly by heart; only the other number counts",
                 "So nothing is judged on what was trained on, and a frozen part is no exception.",
