@@ -65,7 +65,15 @@ def write_json(path: Path | str, value: Any) -> None:
     Raises:
         PermissionError: If the folder cannot be written to.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text, whole or not at all.
+
+    Raises:
+        PermissionError: If the folder cannot be written to.
+    """
     _replace(Path(path), lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 

@@ -18,7 +18,7 @@ from diffret_core.tensor_files import write_json
 from diffret_core.training.first_stage import new_model, pretraining_stages, train_encoders
 from diffret_core.training.generation import generation_trainer, start_from_stage1
 from diffret_core.training.run_data import captions_of, paths_of
-from diffret_core.training.run_folder import Listen, check_first_stage, claim, state_file, take_steps
+from diffret_core.training.run_folder import Listen, alone_in, check_first_stage, claim, state_file, take_steps
 from diffret_core.training.views import view_for_stage2
 
 
@@ -52,7 +52,8 @@ def train(
         FileNotFoundError: If training or validation videos are missing, or there is no stage 1 to start from.
         PermissionError: If the folder cannot be written to.
         ValueError: If the collection leaves a stage or the validation without videos, the folder holds another or a
-            finished run, the stage 1 to start from is of another architecture, or the loss stops being a number.
+            finished run or is trained in by another process, the stage 1 to start from is of another architecture, or
+            the loss stops being a number.
     """
     output = Path(output)
     num_videos, first_video = len(collection.video_ids("train")), recipe.generation.first_video
@@ -67,18 +68,19 @@ def train(
     encoders_folder = Path(output if first_stage is None else first_stage) / "stage1"
     if first_stage is not None:
         check_first_stage(encoders_folder, recipe)
-    claim(output, recipe, collection, encoders_folder if first_stage is not None else None)
-    if first_stage is None and not (encoders_folder / CONFIG_FILE).exists():
-        model = new_model(recipe).to(device)
-        train_encoders(model, recipe, collection, output, listen)
-        save_checkpoint(encoders_folder, model, dtype=getattr(torch, recipe.stored_precision))
-    model = load_checkpoint(encoders_folder, device=device)
-    model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
-    cache_folder = encoders_folder / "features"
-    _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-    metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-    for stage in (*pretraining_stages(recipe), "stage 1", "stage 2"):
-        state_file(output, stage).unlink(missing_ok=True)
+    with alone_in(output):
+        claim(output, recipe, collection, encoders_folder if first_stage is not None else None)
+        if first_stage is None and not (encoders_folder / CONFIG_FILE).exists():
+            model = new_model(recipe).to(device)
+            train_encoders(model, recipe, collection, output, listen)
+            save_checkpoint(encoders_folder, model, dtype=getattr(torch, recipe.stored_precision))
+        model = load_checkpoint(encoders_folder, device=device)
+        model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
+        cache_folder = encoders_folder / "features"
+        _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
+        metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
+        for stage in (*pretraining_stages(recipe), "stage 1", "stage 2"):
+            state_file(output, stage).unlink(missing_ok=True)
     return metrics
 
 

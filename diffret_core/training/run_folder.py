@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 from diffret_core.checkpoints import WEIGHTS_FILE, load_checkpoint
 from diffret_core.config import Recipe, model_config_from_json, to_json
 from diffret_core.datasets import Collection
-from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors
+from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors, write_text
 from diffret_core.training.trainer import Trainer
 
 SAVE_EVERY_STEPS = 100
@@ -55,6 +58,57 @@ def claim(output: Path, recipe: Recipe, collection: Collection, taken_from: Path
     write_json(output / "recipe.json", description)
 
 
+@contextmanager
+def alone_in(output: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder, and remove what a killed one has half written there.
+
+    The folder itself is locked, and the system unlocks it however the process ends.
+
+    Raises:
+        PermissionError: If the folder cannot be made.
+        ValueError: If another process trains in it.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise PermissionError(f"{output}: cannot be made ({error.strerror}); choose another folder") from None
+    handle = None
+    if sys.platform != "win32":  # folders cannot be locked there
+        import fcntl
+
+        handle = os.open(output, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise ValueError(
+                f"{output}: another process trains in this folder; wait for it or choose another"
+            ) from None
+    try:
+        for half_written in [*output.glob(".*.safetensors.*"), *output.glob(".*.json.*")]:
+            half_written.unlink()
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def trim_log(output: Path, stage: str, num_done: int) -> None:
+    """Remove from the log what is not whole, and the steps of a stage that are about to be taken again."""
+    path = output / "log.jsonl"
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the process was killed while it wrote
+            continue
+        if entry["stage"] != stage or entry["step"] <= num_done:
+            kept.append(line + "\n")
+    write_text(path, "".join(kept))
+
+
 def log_line(output: Path, line: dict[str, Any]) -> None:
     """Add a line to the run's log.jsonl."""
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
@@ -72,6 +126,7 @@ def take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> No
     kept_in = state_file(output, stage)
     if kept_in.exists():
         trainer.restore(read_tensors(kept_in)[0])
+    trim_log(output, stage, trainer.num_done)
     started = time.monotonic()
     try:
         for step in trainer.steps():

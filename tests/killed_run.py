@@ -1,0 +1,28 @@
+"""A whole run, as a program of its own, so that a test can kill it at any moment."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tiny_collection import tiny_recipe
+
+from diffret_core.datasets import read_collection
+from diffret_core.training import run_folder
+from diffret_core.training.run import train
+
+
+def recipe_of(num_steps):
+    """All stages, the two last with so many steps."""
+    recipe = tiny_recipe()
+    stages = (recipe.contrastive, recipe.generation)
+    contrastive, generation = (replace(stage, num_steps=num_steps) for stage in stages)
+    return replace(recipe, contrastive=contrastive, generation=generation)
+
+
+if __name__ == "__main__":
+    run_folder.SAVE_EVERY_STEPS = 2  # so that a killed run has both states on disk and steps that are in none
+    torch.set_num_threads(1)
+    data, output, num_steps = sys.argv[1:]
+    collection = read_collection("msrvtt", data, hold_out_validation=True)
+    train(recipe_of(int(num_steps)), collection, Path(output))
