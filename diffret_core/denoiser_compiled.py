@@ -10,7 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser, step_weights
+
+_FREEDOM = {"reassoc", "contract", "nsz"}  # sums in another order, several at once; NaN and infinity keep their meaning
 
 
 class Walk(NamedTuple):
@@ -118,13 +120,12 @@ def _compiled() -> Callable[..., None]:
     """Compile the loops: a second or two the first time on a machine, then read from a file beside this one."""
     import numba
 
-    # Terms may be summed in another order, several at once; NaN and infinity keep their meaning.
-    options = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True}
     plain = inspect.unwrap(_steps_of_query)  # without the checks of shapes that tests add
+    kept: Callable[..., Any] = partial(numba.njit, fastmath=_FREEDOM, nogil=True)
     try:
-        return numba.njit(cache=True, **options)(plain)  # type: ignore[no-any-return]
+        return kept(plain, cache=True)
     except RuntimeError:  # no folder that can be written to
-        return numba.njit(**options)(plain)  # type: ignore[no-any-return]
+        return kept(plain)
 
 
 def _steps_of_query(weights: Any, steps: Any, arrays: Any) -> None:

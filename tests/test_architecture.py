@@ -17,7 +17,7 @@ PACKAGE = "diffret_core"
 
 # Imports go down: a unit (a module or sub-package of diffret_core) may import units of lower layers only.
 LAYERS = (
-    {"config", "randomness", "tensor_files", "torchvision_operators", "locations"},
+    {"config", "randomness", "tensor_files", "torchvision_operators", "locations", "processes"},
     {"datasets", "frames", "encoders", "features", "similarity", "candidates", "schedule", "losses", "sampler"}
     | {
         "denoiser",

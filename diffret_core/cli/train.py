@@ -5,7 +5,10 @@ import sys
 
 from diffret_core.cli import arguments as shared
 
-HELP = "Train a model by a recipe, both stages; the same command resumes an interrupted run."
+HELP = (
+    "Train a model by a recipe, both stages; the same command resumes an interrupted run. On several GPUs: "
+    "torchrun --nproc-per-node=N -m diffret_core train ..."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, with a bar that shows the time left, and print the metrics on validation."""
+    from contextlib import nullcontext
     from dataclasses import replace
 
     from diffret_core.cli.evaluate import print_metrics
     from diffret_core.cli.inputs import open_collection
     from diffret_core.cli.progress import Bars
+    from diffret_core.processes import is_first, joined
     from diffret_core.recipes import recipe
     from diffret_core.retriever import choose_device
     from diffret_core.training.run import train
@@ -35,15 +40,17 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or f"runs/{chosen.name}"
     collection = open_collection(arguments, hold_out_validation=True)  # what a model is chosen on, it must not learn
     try:
-        with Bars() as bars:
+        with joined(choose_device(arguments.device)) as device, Bars() if is_first() else nullcontext() as bars:
             metrics = train(
                 chosen,
                 collection,
                 output,
                 first_stage=arguments.stage1,
-                device=choose_device(arguments.device),
-                listen=bars,
+                device=device,
+                listen=bars or (lambda *_: None),
             )
+            if not is_first():
+                return 0
     except KeyboardInterrupt:
         print("\nnothing is lost: the same command goes on from here", file=sys.stderr)
         raise

@@ -11,11 +11,11 @@ from diffret_core.config import ContrastiveConfig, Mode
 from diffret_core.denoiser import pool_frames
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import contrastive_loss
+from diffret_core.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.training.encoding import check_pieces, encode_in_pieces
 from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of, belong_together, check_batch, pairs_of_step
-from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
 from diffret_core.training.views import draw_frames, draw_shifts, shifted
 

@@ -10,6 +10,7 @@ from diffret_core.candidates import training_candidates
 from diffret_core.config import DIRECTIONS, Direction, GenerationConfig
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.losses import generation_loss
+from diffret_core.processes import own_rows
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.training.shared import bind_shared
@@ -70,6 +71,7 @@ def generation_trainer(
         epsilon = torch.randn(others.shape, generator=draw).to(similarity)
         row = _draw_views(len(views), num_videos, generator(seed, f"{direction} views", step)).to(device)
         queries, items = (chosen[pairs], row[others]) if from_text else (row[pairs], chosen[others])
+        queries, items, k, epsilon = map(own_rows, (queries, items, k, epsilon))
         denoise = bind_shared(model, direction, texts, all_views, queries=queries, items=items)
         scale, penalty = config.loss_scale, config.offset_penalty
         return generation_loss(denoise, k, epsilon, model.alpha_bar, loss_scale=scale, offset_penalty=penalty)

@@ -8,11 +8,11 @@ from torch.nn import functional
 from diffret_core import encoders
 from diffret_core.config import PretrainingConfig
 from diffret_core.losses import contrastive_loss
+from diffret_core.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.training.alike import alike_captions, grouped_pairs_of_step
 from diffret_core.training.pairs import Normalise, TrainingPairs, batch_of, belong_together, check_batch, pairs_of_step
-from diffret_core.training.processes import all_rows, own_rows, refuse_batch_norm
 from diffret_core.training.trainer import ParameterGroup, Trainer
 from diffret_core.training.views import draw_frames
 

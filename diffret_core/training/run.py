@@ -1,5 +1,6 @@
 """A whole run: all stages, then the scoring chosen on validation; interrupted anywhere, it goes on from there."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate, score_all
 from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files
+from diffret_core.processes import check_batches, first_goes_first, from_first, is_first
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.tensor_files import write_json
@@ -53,7 +55,7 @@ def train(
         PermissionError: If the folder cannot be written to.
         ValueError: If the collection leaves a stage or the validation without videos, the folder holds another or a
             finished run or is trained in by another process, the stage 1 to start from is of another architecture, or
-            the loss stops being a number.
+            the loss stops being a number, or a batch cannot be dealt out to the processes.
     """
     output = Path(output)
     num_videos, first_video = len(collection.video_ids("train")), recipe.generation.first_video
@@ -68,20 +70,28 @@ def train(
     encoders_folder = Path(output if first_stage is None else first_stage) / "stage1"
     if first_stage is not None:
         check_first_stage(encoders_folder, recipe)
-    with alone_in(output):
-        claim(output, recipe, collection, encoders_folder if first_stage is not None else None)
+    check_batches([*(phase.batch_size for phase in recipe.pretraining), recipe.contrastive.batch_size])
+    check_batches([recipe.generation.batch_size])
+    with alone_in(output) if is_first() else nullcontext():
+        with first_goes_first():
+            if is_first():
+                claim(output, recipe, collection, encoders_folder if first_stage is not None else None)
         if first_stage is None and not (encoders_folder / CONFIG_FILE).exists():
             model = new_model(recipe).to(device)
             train_encoders(model, recipe, collection, output, listen)
-            save_checkpoint(encoders_folder, model, dtype=getattr(torch, recipe.stored_precision))
+            with first_goes_first():
+                if is_first():
+                    save_checkpoint(encoders_folder, model, dtype=getattr(torch, recipe.stored_precision))
         model = load_checkpoint(encoders_folder, device=device)
         model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
         cache_folder = encoders_folder / "features"
         _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-        metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-        for stage in (*pretraining_stages(recipe), "stage 1", "stage 2"):
-            state_file(output, stage).unlink(missing_ok=True)
-    return metrics
+        metrics: dict[str, Any] = {}
+        if is_first():
+            metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
+            for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
+                state_file(output, name).unlink(missing_ok=True)
+        return from_first(metrics)
 
 
 def _new_denoisers(model: Retriever, seed: int) -> None:
@@ -102,16 +112,17 @@ def _second_stage(
     first, num_videos = recipe.generation.first_video, recipe.generation.num_videos
     videos = collection.video_ids("train")[first:][:num_videos]
     captions, video_of_text = captions_of(collection, videos)
-    views = [
-        encode_video_files(
-            model,
-            paths_of(collection, videos),
-            cache_folder=cache_folder,
-            view=view_for_stage2(recipe.generation, number, seed=recipe.seed),
-            progress=lambda done, total: listen("encoding training videos", done, total, None),
-        )
-        for number in range(recipe.generation.num_views)
-    ]
+    with first_goes_first():  # the others find everything in the cache
+        views = [
+            encode_video_files(
+                model,
+                paths_of(collection, videos),
+                cache_folder=cache_folder,
+                view=view_for_stage2(recipe.generation, number, seed=recipe.seed),
+                progress=lambda done, total: listen("encoding training videos", done, total, None),
+            )
+            for number in range(recipe.generation.num_views)
+        ]
     texts = encode_captions(model, captions)
     start_from_stage1(model, texts, views[0])
     numbers = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}

@@ -14,6 +14,7 @@ from typing import Any
 from diffret_core.checkpoints import WEIGHTS_FILE, load_checkpoint
 from diffret_core.config import Recipe, model_config_from_json, to_json
 from diffret_core.datasets import Collection
+from diffret_core.processes import is_first
 from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors, write_text
 from diffret_core.training.trainer import Trainer
 
@@ -122,10 +123,18 @@ def state_file(output: Path, stage: str) -> Path:
 
 
 def take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> None:
-    """Run a stage to its end, from where it was left, and finish it; however it ends, the steps taken are kept."""
+    """Run a stage to its end, from where it was left, and finish it; however it ends, the steps taken are kept.
+
+    Of several processes the first one writes.
+    """
     kept_in = state_file(output, stage)
     if kept_in.exists():
         trainer.restore(read_tensors(kept_in)[0])
+    if not is_first():
+        for step in trainer.steps():
+            listen(stage, step.step, trainer.num_steps, step.loss)
+        trainer.finish()
+        return
     trim_log(output, stage, trainer.num_done)
     started = time.monotonic()
     try:

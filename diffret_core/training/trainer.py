@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from diffret_core.training.processes import average_gradients
+from diffret_core.processes import average_gradients, mean_of_all
 
 _LOWER_RATE = "lower the learning rate"
 
@@ -84,8 +84,9 @@ class Trainer:
             for group, peak in zip(self._optimizer.param_groups, self._peak_rates, strict=True):
                 group["lr"] = peak * fraction
             loss = self._loss_of_step(self.num_done)
-            if not math.isfinite(loss.item()):
-                raise ValueError(f"the loss became {loss.item()} in step {self.num_done + 1}; {_LOWER_RATE}")
+            value = mean_of_all(loss).item()
+            if not math.isfinite(value):
+                raise ValueError(f"the loss became {value} in step {self.num_done + 1}; {_LOWER_RATE}")
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
             average_gradients(self._parameters.values())
@@ -96,7 +97,7 @@ class Trainer:
             self.num_done += 1
             if self._averages:
                 self._average([*self._averages.values()], [*self._parameters.values()], self.num_done)
-            yield TrainingStep(self.num_done, loss.item(), fraction)
+            yield TrainingStep(self.num_done, value, fraction)
 
     @torch.no_grad()
     def finish(self) -> None:
