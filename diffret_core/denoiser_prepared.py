@@ -23,6 +23,9 @@ from torch import Tensor
 from diffret_core.denoiser import Denoiser
 
 
+WALKING_AT_ONCE = 8  # queries: 32 candidates at D = 512 take 256 kB each, so what a step reads stays in the cache
+
+
 class Conditioned(NamedTuple):
     """What a network needs of some queries and their candidates, for all K noise levels.
 
@@ -35,6 +38,10 @@ class Conditioned(NamedTuple):
     logits: Float[Tensor, "K B N"]
     context: Float[Tensor, "B N D2"]
     own: Float[Tensor, "B N D2"]
+
+    def of_queries(self, rows: Int[Tensor, " R"]) -> "Conditioned":
+        """Take some of the queries."""
+        return Conditioned(self.logits[:, rows], self.context[rows], self.own[rows])
 
 
 class PreparedDenoiser:
@@ -119,11 +126,8 @@ class PreparedDenoiser:
     ) -> Float[Tensor, "B N"]:
         """Denoise along deterministic DDIM: the last state of `sampler.ddim_steps`, without making a tensor a step.
 
-        Two identities save passes over the largest array: relu(a + b) = max(a, -b) + b, and a step of DDIM is a
-        weighted sum of state and estimate.
-
         Args:
-            given: From `condition`; a few queries at a time stay in the processor's cache.
+            given: From `condition`.
             noise: State at levels[0].
             levels: Decreasing noise levels, the last one 0.
             alpha_bar: Signal kept at each level.
@@ -131,14 +135,24 @@ class PreparedDenoiser:
         Returns:
             The sample, within -1..1.
         """
+        steps = step_weights(levels, alpha_bar).tolist()
+        blocks = torch.arange(len(noise), device=noise.device).split(WALKING_AT_ONCE)
+        return torch.cat([self._walk(given.of_queries(block), noise[block], steps) for block in blocks])
+
+    def _walk(self, given: Conditioned, noise: Float[Tensor, "B N"], steps: list[list[float]]) -> Float[Tensor, "B N"]:
+        """Walk with a few queries.
+
+        Two identities save passes over the largest array: relu(a + b) = max(a, -b) + b, and a step of DDIM is a
+        weighted sum of state and estimate.
+        """
         x_k, weight, estimate = noise.clone(), torch.empty_like(noise), torch.empty_like(noise)
         hidden, flat = torch.empty_like(given.own), (-1, given.own.shape[-1])
         context = hidden.new_empty(len(noise), 1, hidden.shape[-1])
         offset, bias = noise.new_empty(len(noise)), noise.new_full((len(noise),), self.output_bias)
-        for k, of_state, of_estimate in step_weights(levels, alpha_bar).tolist():
-            k = int(k)
-            torch.softmax(torch.add(given.logits[k - 1], x_k, out=weight), dim=-1, out=weight)
-            torch.baddbmm(self.level[k - 1], weight[:, None], given.context, beta=-1, alpha=-1, out=context)
+        for k, of_state, of_estimate in steps:
+            level = int(k) - 1
+            torch.softmax(torch.add(given.logits[level], x_k, out=weight), dim=-1, out=weight)
+            torch.baddbmm(self.level[level], weight[:, None], given.context, beta=-1, alpha=-1, out=context)
             torch.maximum(given.own, context, out=hidden)
             torch.addmv(weight.view(-1), hidden.view(flat), self.output, out=estimate.view(-1))
             torch.addmv(bias, context.view(flat), self.output, alpha=-1, out=offset)

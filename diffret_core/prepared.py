@@ -21,7 +21,7 @@ from diffret_core.feature_checks import check_items, check_texts, check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.retriever import Generated, Progress, Retriever, draw_query_noise, scale_for_denoiser
 
-QUERIES_AT_ONCE = 8  # 32 candidates at D = 512 take 256 kB a query: what a step reads stays in the processor's cache
+QUERIES_AT_ONCE = 32  # conditioned together: 32 candidates at D = 512 take 256 kB each
 LARGEST_TABLE = 2**30  # bytes; products of a larger collection are formed for the candidates of each query instead
 
 
