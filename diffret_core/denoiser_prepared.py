@@ -22,7 +22,6 @@ from torch import Tensor
 
 from diffret_core.denoiser import Denoiser
 
-
 WALKING_AT_ONCE = 8  # queries: 32 candidates at D = 512 take 256 kB each, so what a step reads stays in the cache
 
 
