@@ -62,7 +62,7 @@ class Retriever(nn.Module):
 
     def encode_tokens(self, word_ids: Int[Tensor, "T W"], word_mask: Bool[Tensor, "T W"]) -> TextFeatures:
         """Encode tokenized texts; see `encoders.encode_words`."""
-        words, sentence = encoders.encode_words(self.clip, word_ids, word_mask)
+        words, sentence = encoders.encode_words(self.clip, word_ids, word_mask, mode=self.config.mode)
         return TextFeatures(words, sentence, word_mask)
 
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:

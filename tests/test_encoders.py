@@ -73,14 +73,27 @@ def test_text_features_do_not_depend_on_the_amount_of_padding(clip):
     torch.testing.assert_close(shorter_words[mask[:, :5]], words[mask], rtol=0, atol=1e-5)
 
 
-def test_padded_words_read_real_words_only(clip):
+def test_padded_words_read_real_words_only_in_reference_mode(clip):
     ids, mask = tokens_of(clip, [3], 6)
     changed = ids.clone()
     changed[0, 4] = 9
-    words, _ = encode_words(clip, ids, mask)
-    changed_words, _ = encode_words(clip, changed, mask)
+    words, _ = encode_words(clip, ids, mask, mode="reference")
+    changed_words, _ = encode_words(clip, changed, mask, mode="reference")
     torch.testing.assert_close(changed_words[0, 5], words[0, 5], rtol=0, atol=1e-6)
     assert not torch.allclose(changed_words[0, 4], words[0, 4], atol=1e-3)
+
+
+def test_padded_words_are_read_in_reference_mode_only(clip, monkeypatch):
+    lengths = []
+    run = clip.transformer.forward
+    monkeypatch.setattr(clip.transformer, "forward", lambda x, **given: lengths.append(x.shape[1]) or run(x, **given))
+    ids, mask = tokens_of(clip, [5, 3], 12)
+    words, sentence = encode_words(clip, ids, mask)
+    all_words, all_sentence = encode_words(clip, ids, mask, mode="reference")
+    assert lengths == [5, 12]
+    torch.testing.assert_close(words[mask], all_words[mask], rtol=0, atol=1e-5)
+    torch.testing.assert_close(sentence, all_sentence, rtol=0, atol=1e-5)
+    assert words.shape == all_words.shape and not words[~mask].any() and bool(all_words[~mask].all(dim=1).any())
 
 
 def test_words_read_no_later_word(clip):

@@ -4,12 +4,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from open_clip import CLIP
 from torch import Tensor
+from torch.nn import functional
 
 from diffret_core.config import Mode
 
 
 def encode_words(
-    clip: CLIP, word_ids: Int[Tensor, "T W"], word_mask: Bool[Tensor, "T W"]
+    clip: CLIP, word_ids: Int[Tensor, "T W"], word_mask: Bool[Tensor, "T W"], *, mode: Mode = "default"
 ) -> tuple[Float[Tensor, "T W D"], Float[Tensor, "T D"]]:
     """Encode texts into token features.
 
@@ -19,7 +20,9 @@ def encode_words(
     Args:
         clip: A plain open_clip model.
         word_ids: Token ids, W at most the model's context length.
-        word_mask: True for real tokens.
+        word_mask: True for real tokens, which come first.
+        mode: "reference" encodes the padding like any other token, as the released model does; by default no text is
+            read beyond the end of the longest, and the features of padding are 0.
 
     Returns:
         words, every token's feature after the final norm and the projection; sentence, the end token's. Neither is
@@ -28,9 +31,22 @@ def encode_words(
     Raises:
         ValueError: If the texts are longer than the model's context, or a token is not in its vocabulary.
     """
-    num_texts, num_words = word_ids.shape
+    num_words = word_ids.shape[1]
     if num_words > clip.context_length:
         raise ValueError(f"texts have {num_words} tokens; this model reads at most {clip.context_length}")
+    if mode == "reference":
+        return _encode_all_words(clip, word_ids, word_mask)
+    num_read = int(word_mask.sum(dim=1).max())
+    words, sentence = _encode_all_words(clip, word_ids[:, :num_read], word_mask[:, :num_read])
+    real = words.masked_fill(~word_mask[:, :num_read, None], 0.0)
+    return functional.pad(real, (0, 0, 0, num_words - num_read)), sentence
+
+
+def _encode_all_words(
+    clip: CLIP, word_ids: Int[Tensor, "T W"], word_mask: Bool[Tensor, "T W"]
+) -> tuple[Float[Tensor, "T W D"], Float[Tensor, "T D"]]:
+    """Read every token, padding included."""
+    num_texts, num_words = word_ids.shape
     causal = torch.ones(num_words, num_words, dtype=torch.bool, device=word_ids.device).tril()
     allowed = causal & word_mask[:, None, :]  # [T, W, W]
     largest_id, vocab_size = int(word_ids.max()), len(clip.token_embedding.weight)
