@@ -29,9 +29,13 @@ class _Machine(NamedTuple):
         self.stack[-1].extend(values)
 
     def set_items(self, values: list[Any]) -> None:
-        if not isinstance(self.stack[-1], dict) or len(values) % 2:
+        if not isinstance(self.stack[-1], dict):
             raise TypeError("it adds keys to what is no dictionary")
-        self.stack[-1].update(zip(values[::2], values[1::2], strict=True))
+        self.stack[-1].update(_dictionary(values))
+
+
+def _dictionary(values: list[Any]) -> dict[Any, Any]:
+    return dict(zip(values[::2], values[1::2], strict=True))  # a key without a value: ValueError
 
 
 def _pop(machine: _Machine, number: int) -> list[Any]:
@@ -58,6 +62,7 @@ _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
     "EMPTY_TUPLE": lambda machine, _: machine.stack.append(()),
     "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
+    "DICT": lambda machine, _: machine.stack.append(_dictionary(machine.since_mark())),
     "LIST": lambda machine, _: machine.stack.append(machine.since_mark()),
     "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.since_mark())),
     "TUPLE1": lambda machine, _: machine.stack.append(tuple(_pop(machine, 1))),
