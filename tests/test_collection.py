@@ -200,7 +200,8 @@ def test_missing_videos_are_refused_unless_so_many_are_allowed(folder):
     for allowed in (0, 1):
         with pytest.raises(FileNotFoundError, match=message):
             refuse_missing(collection, ["train", "test"], allowed=allowed)
-    smaller = refuse_missing(collection, ["train", "test"], allowed=2)
+    with pytest.warns(UserWarning, match="2 of 5 train and test videos are missing and left out"):
+        smaller = refuse_missing(collection, ["train", "test"], allowed=2)
     assert smaller.video_ids("train") == ("video1", "video0")
     assert smaller.video_ids("test") == ("video3",)
     with pytest.raises(FileNotFoundError, match="1 of 1 validation videos are missing"):  # none would be left

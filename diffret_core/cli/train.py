@@ -14,6 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FOLDER", help="where the run is kept (default: runs/RECIPE)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (the recipe's if not given)")
     parser.add_argument("--stage1", metavar="FOLDER", help="a run whose stage 1 is used as it is: train stage 2 only")
+    parser.add_argument(
+        "--any-size", action="store_true", help="the data may have other numbers of videos than the published benchmark"
+    )
+    shared.add_allow_missing(parser)
     shared.add_device(parser)
     shared.add_data(parser)
 
@@ -25,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from diffret_core.cli.evaluate import print_metrics
     from diffret_core.cli.inputs import open_collection
     from diffret_core.cli.progress import Bars
+    from diffret_core.datasets import READERS, refuse_missing
     from diffret_core.recipes import recipe
     from diffret_core.retriever import choose_device
     from diffret_core.training.run import train
@@ -33,7 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seed is not None:
         chosen = replace(chosen, seed=arguments.seed)
     output = arguments.output or f"runs/{chosen.name}"
-    collection = open_collection(arguments, hold_out_validation=True)  # what a model is chosen on, it must not learn
+    benchmark = chosen.name in READERS and not arguments.any_size
+    collection = open_collection(  # what a model is chosen on, it must not learn
+        arguments, hold_out_validation=True, count_allowance=0 if benchmark else None
+    )
+    if arguments.allow_missing != 0:
+        collection = refuse_missing(collection, ("train", "validation"), allowed=arguments.allow_missing)
     try:
         with Bars() as bars:
             metrics = train(

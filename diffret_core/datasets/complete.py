@@ -1,5 +1,6 @@
 """No video left out without a word: a gallery that lacks some of its videos is an easier one."""
 
+import warnings
 from collections.abc import Sequence
 
 from diffret_core.datasets.collection import Collection, Split
@@ -14,8 +15,8 @@ def refuse_missing(collection: Collection, splits: Sequence[Split], *, allowed: 
         allowed: How many videos of these splits may be missing, together.
 
     Returns:
-        The collection without the missing videos and their captions: the same one where none is missing. Figures on a
-        smaller gallery compare with no others; say its size with every one of them.
+        The collection without the missing videos and their captions, of which a warning tells; the same one where none
+        is missing. Figures on a smaller gallery compare with no others; say its size with every one of them.
 
     Raises:
         FileNotFoundError: If more are missing, or all of a split.
@@ -34,4 +35,11 @@ def refuse_missing(collection: Collection, splits: Sequence[Split], *, allowed: 
             f"{collection.videos_folder}, the first is {first}; fetch them, or do with fewer "
             f"(--allow-missing {len(all_missing)}), whose numbers compare with no others"
         )
-    return collection.without_videos(all_missing) if all_missing else collection
+    if not all_missing:
+        return collection
+    warnings.warn(
+        f"{len(all_missing)} of {num_videos} {' and '.join(splits)} videos are missing and left out: figures on "
+        "what is left compare with no others",
+        stacklevel=2,
+    )
+    return collection.without_videos(all_missing)

@@ -49,6 +49,6 @@ def check_counts(collection: Collection, *, allowance: int = 0) -> None:
         raise ValueError(f"{collection.name}: no published numbers are known for this choice of files")
     if faults := count_faults(counts_of(collection), collection.published, allowance=allowance):
         raise ValueError(
-            f"{collection.name}: not as published: {'; '.join(faults)}; fetch the annotation files again, or allow "
-            "another size if these are meant to be others"
+            f"{collection.name}: not as published: {'; '.join(faults)}; fetch the annotation files again, or, if these "
+            "are meant to be others, let them have another size (--any-size)"
         )
