@@ -141,8 +141,9 @@ def evaluate(
         seed: Seed of the bootstrap.
 
     Returns:
-        metrics[direction][method], with the keys R@1, R@5, R@10, median_rank, mean_rank, R@1_interval; for "combined"
-        also what it gains over the similarity, query by query: R@1_gain and R@1_gain_interval.
+        metrics[direction][method], with the keys R@1, R@5, R@10, median_rank, mean_rank, R@1_interval and gallery_size
+        (the videos, or the texts, that were ranked); for "combined" also what it gains over the similarity, query by
+        query: R@1_gain and R@1_gain_interval.
     """
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for direction in DIRECTIONS:
@@ -151,7 +152,11 @@ def evaluate(
         for method in METHODS:
             draw = numpy_generator(seed, f"bootstrap {direction}")
             interval = list(bootstrap_interval(ranks[method], draw))
-            result[direction][method] = {**retrieval_metrics(ranks[method]), "R@1_interval": interval}
+            result[direction][method] = {
+                **retrieval_metrics(ranks[method]),
+                "R@1_interval": interval,
+                "gallery_size": scores[direction].similarity.shape[1],
+            }
         combined, similarity = (result[direction][method] for method in ("combined", "similarity"))
         draw = numpy_generator(seed, f"paired bootstrap {direction}")
         combined["R@1_gain"] = combined["R@1"] - similarity["R@1"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from diffret_core.checkpoints import video_encoder_fingerprint
 from diffret_core.config import ModelConfig
-from diffret_core.datasets import Collection, Split
+from diffret_core.datasets import Collection, Split, refuse_missing
 from diffret_core.features import (
     TextFeatures,
     VideoFeatures,
@@ -181,7 +181,7 @@ def encode_gallery(
     split: Split,
     *,
     cache_folder: Path | str,
-    allow_missing: bool = False,
+    allow_missing: int = 0,
     progress: Progress | None = None,
 ) -> Gallery:
     """Encode one split of a collection.
@@ -191,22 +191,15 @@ def encode_gallery(
         collection: The collection.
         split: Which of its splits.
         cache_folder: Where video features are kept between runs.
-        allow_missing: Leave out videos that are not there, with their captions, instead of refusing: a smaller
-            gallery is an easier one, and its numbers compare with no others.
+        allow_missing: So many videos that are not there may be left out, with their captions: a smaller gallery is an
+            easier one, and its numbers compare with no others. See `datasets.refuse_missing`.
         progress: Called with the number of videos done and to do.
 
     Raises:
-        FileNotFoundError: If videos are missing.
+        FileNotFoundError: If more videos are missing.
         ValueError: If a video is damaged.
     """
-    missing = collection.missing_videos(split)
-    if missing and (not allow_missing or len(missing) == len(collection.video_ids(split))):
-        raise FileNotFoundError(
-            f"{collection.name}: {len(missing)} of {len(collection.video_ids(split))} {split} videos are missing in "
-            f"{collection.videos_folder}, the first is {missing[0]}; fetch them, or let a smaller gallery do "
-            "(--allow-missing), whose numbers compare with no others"
-        )
-    collection = collection.without_videos(missing)
+    collection = refuse_missing(collection, [split], allowed=allow_missing)
     paths = [collection.video_path(video) for video in collection.video_ids(split)]
     captions = [caption.text for caption in collection.pairs(split)]
     return Gallery(

@@ -32,7 +32,7 @@ LAYERS = (
     {"training", "retriever", "prepared", "evaluation", "checkpoints", "galleries", "search", "first_cut", "parity"}
     | {"released"},
     {"recipes"},
-    {"studies", "bench", "index"},
+    {"studies", "bench", "index", "doctor"},
     {"course"},
     {"cli"},  # above course because `diffret search --save-plot` draws with its figures
     {"__main__"},

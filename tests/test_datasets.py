@@ -1,5 +1,4 @@
 import json
-import re
 import zipfile
 
 import pytest
@@ -56,12 +55,6 @@ def test_msrvtt_splits_come_in_file_order(folder):
     ]
     assert collection.pairs("validation") == (Caption("a red circle", "video2"),)
     assert collection.pairs("test") == (Caption("a star, and a cross", "video4"), Caption("a red circle", "video3"))
-
-
-def test_video_of_caption_points_into_the_videos_of_the_split(folder):
-    collection = read_msrvtt(folder)
-    assert collection.video_of_caption("train") == [0, 1, 2, 0]
-    assert collection.video_of_caption("test") == [0, 1]
 
 
 def test_validation_is_held_out_of_train_when_asked_for(folder):
@@ -198,56 +191,45 @@ def test_damaged_zip_is_refused(folder, content, message):
     assert message in refusal_of(folder)
 
 
-def test_videos_are_found_by_id_and_extension(folder):
-    videos = folder / "videos"
-    videos.mkdir()
-    for name in ("video3.webm", "video1.mp4", "video10.mp4", "video4.txt"):
-        (videos / name).touch()
-    collection = read_msrvtt(folder)
-    assert collection.video_path("video3") == videos / "video3.webm"
-    assert collection.missing_videos("test") == ("video4",)
-    assert collection.missing_videos("train") == ("video0", "video2")
-    with pytest.raises(FileNotFoundError, match="no file video4 with an extension of"):
-        collection.video_path("video4")
+def test_published_split_is_chosen_by_name(folder):
+    (folder / "MSRVTT_train.9k.csv").write_text("video_id\nvideo0\nvideo2\n", encoding="utf-8")
+    (folder / "MSRVTT_train.7k.csv").write_text("video_id\nvideo1\n", encoding="utf-8")
+    nine, seven = (read_msrvtt(folder, protocol=protocol) for protocol in ("9k", "7k"))
+    assert (nine.video_ids("train"), seven.video_ids("train")) == (("video0", "video2"), ("video1",))
+    assert nine == read_msrvtt(folder)
+    assert nine.published.train == (9_000, 180_000)
+    assert seven.published.train == (7_010, 140_200)
+    held_out = read_msrvtt(folder, protocol="9k", hold_out_validation=True)
+    assert held_out.video_ids("train") == ("video0",)
+    assert held_out.published.train == (8_503, 170_060)
 
 
-def test_videos_folder_can_be_elsewhere(folder, tmp_path_factory):
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "video4.avi").touch()
-    collection = read_msrvtt(folder, videos_folder=elsewhere)
-    assert collection.missing_videos("test") == ("video3",)
+def test_full_split_is_the_official_one_and_needs_no_list(folder):
+    sentences = [*SENTENCES, ("a second one", "video3"), ("a last one", "video4")]
+    (folder / "MSRVTT_data.json").write_text(json.dumps(annotation(sentences=sentences)), encoding="utf-8")
+    for name in ("MSRVTT_train.csv", "MSRVTT_JSFUSION_test.csv"):
+        (folder / name).unlink()
+    collection = read_msrvtt(folder, protocol="full")
+    assert [collection.video_ids(split) for split in ("train", "validation", "test")] == [
+        ("video0", "video1"),
+        ("video2",),
+        ("video3", "video4"),
+    ]
+    assert collection.video_of_caption("test") == [0, 0, 1]
+    assert collection.published == ((6_513, 130_260), (497, 9_940), (2_990, 59_800))
 
 
-def test_two_files_for_one_video_are_refused(folder):
-    (folder / "videos").mkdir()
-    for name in ("video3.mp4", "video3.avi"):
-        (folder / "videos" / name).touch()
-    with pytest.raises(ValueError, match=re.escape("video3.mp4 and video3.avi are both video video3")):
-        read_msrvtt(folder).video_path("video3")
+def test_own_lists_have_no_published_numbers(folder):
+    assert read_msrvtt(folder).published is None
+    with pytest.raises(ValueError, match="no published numbers are known"):
+        read_collection("msrvtt", folder, count_allowance=0)
 
 
-def test_without_videos_drops_their_captions_in_every_split(folder):
-    collection = read_msrvtt(folder).without_videos(["video1", "video4"])
-    assert collection.video_ids("train") == ("video0", "video2")
-    assert {caption.video_id for caption in collection.pairs("train")} == {"video0", "video2"}
-    assert collection.pairs("test") == (Caption("a red circle", "video3"),)
-    assert collection.video_of_caption("test") == [0]
-
-
-def test_with_one_caption_keeps_the_first_of_each_video_of_one_split(folder):
-    collection = read_msrvtt(folder)
-    one = collection.with_one_caption("train")
-    assert one.pairs("train") == (
-        Caption("a red circle", "video1"),
-        Caption("a blue square", "video0"),
-        Caption("a red circle", "video2"),
-    )
-    assert one.video_ids("train") == collection.video_ids("train")
-    assert one.video_of_caption("train") == [0, 1, 2]
-    for split in ("validation", "test"):
-        assert one.contents(split) == collection.contents(split)
-    assert len(collection.pairs("train")) == 4  # the original stays as it was
-    assert one.with_one_caption("train") == one
+def test_published_split_that_does_not_exist_or_contradicts_a_list_is_refused(folder):
+    with pytest.raises((ValueError, TypeError)):  # TypeError where the tests' type check comes first
+        read_collection("msrvtt", folder, protocol="8k")
+    with pytest.raises(ValueError, match="give either the split '9k' or the names of lists"):
+        read_msrvtt(folder, protocol="9k", test_list="other.csv")
 
 
 def test_another_test_list_can_be_named(folder):
@@ -266,10 +248,3 @@ def test_another_test_list_is_checked_as_the_usual_one_is(folder):
     (folder / "other_test.csv").write_text("video_id,sentence\nvideo1,a star\n", encoding="utf-8")
     refusal = refusal_of(folder, test_list="other_test.csv")
     assert "video video1 is also a test video in" in refusal and "other_test.csv" in refusal
-
-
-def test_unknown_names_are_answered_with_the_known_ones(folder):
-    with pytest.raises(ValueError, match="no reader for a collection named 'imagenet': choose one of msrvtt"):
-        read_collection("imagenet", folder)
-    with pytest.raises((ValueError, TypeError)):  # TypeError where the tests' type check comes first
-        read_msrvtt(folder).pairs("val")

@@ -132,8 +132,10 @@ def test_evaluation_gives_every_metric_of_both_directions_and_three_methods(mode
     for direction in DIRECTIONS:
         assert list(found[direction]) == list(METHODS)
         for method, metrics in found[direction].items():
-            gain = {"R@1_gain", "R@1_gain_interval"} if method == "combined" else set()
-            assert set(metrics) == {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval"} | gain
+            more = {"R@1_gain", "R@1_gain_interval"} if method == "combined" else set()
+            usual = {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval", "gallery_size"}
+            assert set(metrics) == usual | more
+            assert metrics["gallery_size"] == (len(videos.frames) if direction == T2V else len(texts.words))
             low, high = metrics["R@1_interval"]
             assert 0 <= low <= metrics["R@1"] <= high <= 100
             assert metrics["R@10"] == 100 and 1 <= metrics["median_rank"] <= 7

@@ -17,6 +17,7 @@ from diffret_core.frames import (
     check_video_file,
     normalise_frames,
     pad_frames,
+    probe_video,
     read_frames,
     resize_and_crop,
     sample_frame_indices,
@@ -192,6 +193,20 @@ def test_rotation_in_the_header_is_applied(tmp_path):
     turned = read_frames(path, max_frames=1, image_size=128).frames[0].float()
     assert (turned - upright.rot90(-1, (1, 2))).abs().mean() < 3
     assert (turned - upright).abs().mean() > 10
+
+
+def test_length_is_known_without_decoding(tmp_path):
+    path = write_video(tmp_path / "a.mp4", num_frames=30, rate=15)
+    assert probe_video(path) == (30, 2.0)
+    read = read_frames(path, max_frames=2)
+    assert read.duration_seconds == probe_video(path).duration_seconds
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match="a.mp4: is cut off or damaged"):
+        probe_video(path)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="a.mp4: is empty"):
+        probe_video(path)
 
 
 def test_animated_gif_is_read_with_its_own_times(tmp_path):

@@ -1,5 +1,5 @@
 import torch
-from pytest import fixture, mark, raises
+from pytest import fixture, mark, raises, warns
 from tiny_collection import make_collection, tiny_recipe
 from tiny_models import tiny_retriever
 
@@ -47,7 +47,8 @@ def test_gallery_refuses_missing_videos_unless_allowed(model, collection, tmp_pa
     collection.video_path(gone).unlink()
     with raises(FileNotFoundError, match=rf"1 of 4 test videos are missing.*{gone}"):
         encode_gallery(model, collection, "test", cache_folder=tmp_path)
-    smaller = encode_gallery(model, collection, "test", cache_folder=tmp_path, allow_missing=True)
+    with warns(UserWarning, match="1 of 4 test videos are missing and left out"):
+        smaller = encode_gallery(model, collection, "test", cache_folder=tmp_path, allow_missing=1)
     assert gone not in smaller.video_ids
     assert len(smaller.captions) == 3
 
@@ -56,7 +57,7 @@ def test_gallery_refuses_when_no_video_is_there_even_if_missing_ones_are_allowed
     for video in collection.video_ids("test"):
         collection.video_path(video).unlink()
     with raises(FileNotFoundError, match="4 of 4"):
-        encode_gallery(model, collection, "test", cache_folder=tmp_path, allow_missing=True)
+        encode_gallery(model, collection, "test", cache_folder=tmp_path, allow_missing=4)
 
 
 def test_video_features_are_encoded_anew_for_another_model(model, collection, tmp_path):

@@ -20,9 +20,25 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add --collection, --data and --videos."""
-    parser.add_argument("--collection", default="msrvtt", help="how the data folder is laid out (default: msrvtt)")
+    parser.add_argument(
+        "--collection",
+        default="msrvtt",
+        help="how the data folder is laid out: msrvtt (default), lsmdc, msvd, activitynet or didemo",
+    )
+    parser.add_argument("--protocol", help="which published split of MSR-VTT: 9k, 7k or full")
     parser.add_argument("--data", metavar="FOLDER", help="annotation files (the sample collection if not given)")
     parser.add_argument("--videos", metavar="FOLDER", help="video files, if not in the data folder's 'videos'")
+
+
+def add_allow_missing(parser: argparse.ArgumentParser) -> None:
+    """Add --allow-missing."""
+    parser.add_argument(
+        "--allow-missing",
+        type=int,
+        default=0,
+        metavar="N",
+        help="leave out up to N missing videos: the numbers then compare with none",
+    )
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

@@ -17,9 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--num-steps", type=int, metavar="K", help="denoising steps (the model's if not given)")
     parser.add_argument("--num-draws", type=int, metavar="M", help="samples per query (the model's if not given)")
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="leave out missing videos: numbers compare with none"
-    )
+    shared.add_allow_missing(parser)
     shared.add_json(parser)
     shared.add_seed(parser)
     shared.add_model(parser)
@@ -35,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from diffret_core.evaluation import evaluate, score_all
     from diffret_core.galleries import encode_gallery, feature_folder
 
-    as_released = not arguments.allow_missing
+    as_released = arguments.allow_missing == 0
     collection = open_collection(arguments, as_released=as_released, test_list=arguments.test_list)
     model = open_model(arguments)
     changes = {name: getattr(arguments, name) for name in ("num_candidates", "num_steps", "num_draws")}
@@ -70,12 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_metrics(metrics: dict[str, dict[str, dict[str, Any]]]) -> None:
-    """Print a table with a line per direction and method."""
-    print(f"{'':14} {'':10} {'R@1':>5} {'95 % interval':>13} {'R@5':>6} {'R@10':>6} {'median':>6} {'mean':>7}")
+    """Print a table with a line per direction and method; "of" is how many items each query ranks."""
+    print(
+        f"{'':14} {'':10} {'R@1':>5} {'95 % interval':>13} {'R@5':>6} {'R@10':>6} {'median':>6} {'mean':>7} {'of':>6}"
+    )
     for direction, methods in metrics.items():
         for method, one in methods.items():
             low, high = one["R@1_interval"]
             print(
                 f"{direction.replace('_', '-'):14} {method:10} {one['R@1']:5.1f} {low:6.1f}-{high:5.1f}  "
-                f"{one['R@5']:6.1f} {one['R@10']:6.1f} {one['median_rank']:6.1f} {one['mean_rank']:7.2f}"
+                f"{one['R@5']:6.1f} {one['R@10']:6.1f} {one['median_rank']:6.1f} {one['mean_rank']:7.2f} "
+                f"{one['gallery_size']:6}"
             )

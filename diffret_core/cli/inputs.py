@@ -1,11 +1,12 @@
 """From the arguments that commands share to what they name."""
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import Any
 
 from diffret_core.checkpoints import load_checkpoint, load_released_checkpoint
-from diffret_core.datasets import Collection, read_collection
+from diffret_core.datasets import Collection, count_faults, counts_of, read_collection
 from diffret_core.locations import sample_checkpoint, sample_folder
 from diffret_core.retriever import Retriever, choose_device
 from diffret_core.scenes.manifest import refuse_faults
@@ -20,13 +21,25 @@ def open_model(arguments: argparse.Namespace) -> Retriever:
     return load_checkpoint(path, device=device)
 
 
-def open_collection(arguments: argparse.Namespace, *, as_released: bool = False, **options: Any) -> Collection:
-    """Read the collection of --collection, --data and --videos, or the sample collection, with a reader's options.
+def open_collection(
+    arguments: argparse.Namespace, *, as_released: bool = False, count_allowance: int | None = None, **options: Any
+) -> Collection:
+    """Read the collection of --collection, --data, --videos and --protocol, or the sample collection.
 
-    With `as_released` the sample collection must be as its manifest says.
+    Args:
+        arguments: What was given.
+        as_released: The sample collection must be as its manifest says.
+        count_allowance: By how many videos a split may differ from the published number; if None, a difference is
+            only said.
+        options: A reader's options; those that are None are not passed on.
     """
     folder = Path(arguments.data) if arguments.data else sample_folder()
     if as_released and not arguments.data:
         refuse_faults(folder)
-    videos = Path(arguments.videos) if arguments.videos else None
-    return read_collection(arguments.collection, folder, videos_folder=videos, **options)
+    given = {**options, "protocol": arguments.protocol, "videos_folder": arguments.videos or None}
+    given = {name: value for name, value in given.items() if value is not None}
+    collection = read_collection(arguments.collection, folder, count_allowance=count_allowance, **given)
+    if count_allowance is None and collection.published is not None:
+        for fault in count_faults(counts_of(collection), collection.published):
+            warnings.warn(f"not the published {collection.name}: {fault}; figures compare with none", stacklevel=2)
+    return collection

@@ -17,6 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FOLDER", help="where the run is kept (default: runs/RECIPE)")
     parser.add_argument("--seed", type=int, help="seed of every random choice (the recipe's if not given)")
     parser.add_argument("--stage1", metavar="FOLDER", help="a run whose stage 1 is used as it is: train stage 2 only")
+    parser.add_argument(
+        "--any-size", action="store_true", help="the data may have other numbers of videos than the published benchmark"
+    )
+    shared.add_allow_missing(parser)
     shared.add_device(parser)
     shared.add_data(parser)
 
@@ -29,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from diffret_core.cli.evaluate import print_metrics
     from diffret_core.cli.inputs import open_collection
     from diffret_core.cli.progress import Bars
+    from diffret_core.datasets import READERS, refuse_missing
     from diffret_core.processes import is_first, joined
     from diffret_core.recipes import recipe
     from diffret_core.retriever import choose_device
@@ -38,7 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seed is not None:
         chosen = replace(chosen, seed=arguments.seed)
     output = arguments.output or f"runs/{chosen.name}"
-    collection = open_collection(arguments, hold_out_validation=True)  # what a model is chosen on, it must not learn
+    benchmark = chosen.name in READERS and not arguments.any_size
+    collection = open_collection(  # what a model is chosen on, it must not learn
+        arguments, hold_out_validation=True, count_allowance=0 if benchmark else None
+    )
+    if arguments.allow_missing != 0:
+        collection = refuse_missing(collection, ("train", "validation"), allowed=arguments.allow_missing)
     try:
         with joined(choose_device(arguments.device)) as device, Bars() if is_first() else nullcontext() as bars:
             metrics = train(

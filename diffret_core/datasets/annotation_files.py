@@ -1,4 +1,4 @@
-"""Read annotation files that anyone may have written: JSON, also inside a zip, and CSV.
+"""Read annotation files that anyone may have written: JSON, also inside a zip, CSV, tab separated and plain lines.
 
 Every fault becomes one line that names the file and the place.
 """
@@ -7,11 +7,37 @@ import csv
 import json
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 _LARGEST_JSON_BYTES = 1_000_000_000  # a zip of a few kilobytes can unpack to more than the memory
 _ZIP_FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+
+
+def annotation_folder(folder: Path | str, benchmark: str) -> Path:
+    """Give the folder with the annotation files of a benchmark.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder, expected the {benchmark} annotation files in it")
+    return folder
+
+
+def existing_file(folder: Path, names: Iterable[str], benchmark: str) -> Path:
+    """Give the first of some files that is there.
+
+    Raises:
+        FileNotFoundError: If none is.
+    """
+    names = tuple(names)
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{folder}: has no {' or '.join(names)}; put the {benchmark} annotation files there")
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -20,14 +46,66 @@ def read_json_object(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: If it is not that, naming the file and the reason.
     """
-    data = _only_json_in_zip(path) if path.suffix == ".zip" else path.read_bytes()
-    try:
-        content = json.loads(data.decode("utf-8-sig"))  # a byte order mark is skipped
-    except (ValueError, RecursionError) as error:  # also not UTF-8
-        raise ValueError(f"{path}: is not valid JSON ({error}); fetch it again") from None
+    content = _read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds a {type(content).__name__}, expected a JSON object")
     return content
+
+
+def read_json_list(path: Path) -> list[Any]:
+    """Read a JSON list from a file.
+
+    Raises:
+        ValueError: If it is not that, naming the file and the reason.
+    """
+    content = _read_json(path)
+    if not isinstance(content, list):
+        raise ValueError(f"{path}: holds a {type(content).__name__}, expected a JSON list")
+    return content
+
+
+def _read_json(path: Path) -> Any:
+    data = _only_json_in_zip(path) if path.suffix == ".zip" else path.read_bytes()
+    try:
+        return json.loads(data.decode("utf-8-sig"))  # a byte order mark is skipped
+    except (ValueError, RecursionError) as error:  # also not UTF-8
+        raise ValueError(f"{path}: is not valid JSON ({error}); fetch it again") from None
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Read the lines of a text file that are not blank, each with its number; line ends may be LF or CRLF.
+
+    Raises:
+        ValueError: If it is not UTF-8, with or without a byte order mark.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not UTF-8 text ({error}); fetch it again") from None
+    # only at line feeds: a sentence may hold other characters that str.splitlines takes for the end of a line
+    numbered = enumerate(text.split("\n"), start=1)
+    return [(number, line.removesuffix("\r")) for number, line in numbered if line.strip()]
+
+
+def read_tab_fields(path: Path, num_fields: int) -> list[tuple[int, tuple[str, ...]]]:
+    """Read a tab separated file without a header; a quotation mark is a character like any other.
+
+    Args:
+        path: The file.
+        num_fields: Fields that every line must have.
+
+    Returns:
+        For each line that is not blank its number and its fields, stripped.
+
+    Raises:
+        ValueError: If the file is not UTF-8 or a line has another number of fields.
+    """
+    rows = [(number, tuple(field.strip() for field in line.split("\t"))) for number, line in read_lines(path)]
+    for number, fields in rows:
+        if len(fields) != num_fields:
+            found = f"{len(fields)} fields, expected {num_fields} with tabs between them"
+            raise ValueError(f"{path}, line {number}: has {found}; fetch the file again")
+    return rows
 
 
 def _only_json_in_zip(path: Path) -> bytes:
@@ -98,7 +176,9 @@ def read_text_fields(place: str, records: list[Any], keys: tuple[str, ...]) -> l
             value = known.get(key)
             if not isinstance(value, str) or not value.strip():
                 found = f"its {key!r} is {value!r}, expected a text" if key in known else f"has no {key!r}"
-                raise ValueError(f"{place}[{position}] ({known.get('video_id', 'no video id')}): {found}")
+                raise ValueError(
+                    f"{place}[{position}] ({known.get('video_id', known.get('video', 'no video id'))}): {found}"
+                )
         rows.append(tuple(known[key].strip() for key in keys))
     return rows
 

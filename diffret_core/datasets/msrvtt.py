@@ -1,26 +1,33 @@
-"""Reader of MSR-VTT in its usual retrieval protocol, 1k-A; the project's own samples have the same layout."""
+"""Reader of MSR-VTT in its published splits; the project's own samples have the same layout as 1k-A."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from diffret_core.datasets.annotation_files import (
-    first_repeated,
+    annotation_folder,
+    existing_file,
     read_csv_columns,
     read_json_object,
     read_text_fields,
 )
-from diffret_core.datasets.collection import Caption, Collection, SplitContents
+from diffret_core.datasets.collection import Caption, Collection, Counts, SplitContents, SplitCounts
+from diffret_core.datasets.splits import all_captioned, checked_id, distinct_ids, refuse_shared_videos, without_ids
+
+Protocol = Literal["9k", "7k", "full"]
 
 _ANNOTATION = "MSRVTT_data.json"
 _OFFICIAL_ANNOTATIONS = (
     ("train_val_videodatainfo.json", "train_val_annotation.zip"),
     ("test_videodatainfo.json", "test_videodatainfo.json.zip"),
 )
-_TRAIN_LIST = "MSRVTT_train.9k.csv"
-_OTHER_TRAIN_LISTS = ("MSRVTT_train.7k.csv", "MSRVTT_train.csv")
+_TRAIN_LISTS = {"9k": "MSRVTT_train.9k.csv", "7k": "MSRVTT_train.7k.csv"}
+_OTHER_TRAIN_LISTS = (_TRAIN_LISTS["7k"], "MSRVTT_train.csv")
 _TEST_LIST = "MSRVTT_JSFUSION_test.csv"
 _OFFICIAL_SPLITS = ("train", "validate", "test")
+_ID = ("video_id",)
+_CAPTIONS_PER_VIDEO = 20
+_NUM_VALIDATION = 497
+_NUM_TRAIN = {"9k": 9_000, "7k": 7_010, "full": 6_513}  # in 9k and 7k with the validation videos
 
 
 class _Annotation(NamedTuple):
@@ -28,30 +35,38 @@ class _Annotation(NamedTuple):
     captions: list[Caption]
     files: str  # for messages
 
+    def ids(self, official_split: str) -> list[str]:
+        return [video_id for video_id, split in self.official_split.items() if split == official_split]
+
 
 def read_msrvtt(
     folder: Path | str,
     *,
     videos_folder: Path | str | None = None,
+    protocol: Protocol | None = None,
     train_list: str | None = None,
     test_list: str | None = None,
     hold_out_validation: bool = False,
 ) -> Collection:
-    """Read MSR-VTT: every caption of the listed training videos, and the 1,000 test pairs of 1k-A.
+    """Read MSR-VTT in one of its published splits.
+
+    - "9k" and "7k": every caption of the listed training videos, and the 1,000 test pairs of 1k-A.
+    - "full": the official split, whose 2,990 test videos have 20 captions each.
 
     The folder holds MSRVTT_data.json, or the official train_val and test videodatainfo.json, plain or in their zips;
-    a list of training videos; and MSRVTT_JSFUSION_test.csv. Test captions come from that CSV, the others from the
-    annotation. Validation is what the annotation marks "validate". The published 9k list contains those videos, so
-    training on it and choosing a model on them looks at the answers: pass hold_out_validation=True then.
+    but for "full" also a list of training videos and MSRVTT_JSFUSION_test.csv, from which the test captions come.
+    Validation is what the annotation marks "validate". Both lists contain those videos, so training on them and
+    choosing a model on them looks at the answers: pass hold_out_validation=True then.
 
     Source: SPEC section 11.
 
     Args:
         folder: Folder with the annotation files.
         videos_folder: Folder with the videos; by default "videos" inside folder.
-        train_list: File name of the list of training videos inside folder; by default MSRVTT_train.9k.csv, else the
-            one of MSRVTT_train.7k.csv and MSRVTT_train.csv that is there.
-        test_list: File name of the list of test pairs inside folder; by default MSRVTT_JSFUSION_test.csv.
+        protocol: Which published split; by default the one of the list that is there, first 9k, then 7k, then any
+            other list, MSRVTT_train.csv.
+        train_list: File name of another list of training videos inside folder.
+        test_list: File name of another list of test pairs inside folder.
         hold_out_validation: Leave the validation videos out of train.
 
     Returns:
@@ -61,45 +76,59 @@ def read_msrvtt(
         FileNotFoundError: If an annotation file is missing.
         ValueError: If a file is damaged, ids repeat or have no caption, or a test video is in another split.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder, expected the MSR-VTT annotation files in it")
+    folder = annotation_folder(folder, "MSR-VTT")
+    if protocol is not None and protocol not in get_args(Protocol):
+        raise ValueError(f"MSR-VTT has no split {protocol!r}: choose one of {', '.join(get_args(Protocol))}")
+    if protocol is not None and (train_list is not None or test_list is not None):
+        raise ValueError(f"give either the split {protocol!r} or the names of lists, not both")
     annotation = _read_annotation(folder)
-    validation_ids = [video_id for video_id, split in annotation.official_split.items() if split == "validate"]
-    train_path, test_path = _train_list(folder, train_list), _existing(folder, (test_list or _TEST_LIST,))
-    train_ids = _distinct_ids(train_path, [video_id for (video_id,) in read_csv_columns(train_path, ("video_id",))])
-    test = _read_test(test_path)
-    for source, video_ids in ((train_path, train_ids), (annotation.files, validation_ids)):
-        if leaked := set(test.video_ids).intersection(video_ids):
-            raise ValueError(f"{source}: video {min(leaked)} is also a test video in {test_path}; remove it from one")
+    validation_ids = annotation.ids("validate")
+    train_place: Path | str = annotation.files
+    test_place: Path | str = annotation.files
+    if protocol == "full":
+        train_ids = annotation.ids("train")
+        test = _captioned(annotation.ids("test"), annotation, annotation.files)
+    else:
+        train_place = _train_list(folder, train_list or _TRAIN_LISTS.get(protocol or ""))
+        train_ids = distinct_ids(train_place, [video_id for (video_id,) in read_csv_columns(train_place, _ID)])
+        test_place = existing_file(folder, (test_list or _TEST_LIST,), "MSR-VTT")
+        test = _read_test(test_place)
+    refuse_shared_videos({train_place: train_ids, annotation.files: validation_ids}, test.video_ids, test_place)
     if hold_out_validation:
-        held_out = set(validation_ids)
-        train_ids = [video_id for video_id in train_ids if video_id not in held_out]
+        train_ids = without_ids(train_ids, validation_ids)
     return Collection(
         name="msrvtt",
         videos_folder=Path(videos_folder) if videos_folder is not None else folder / "videos",
-        train=_with_captions(train_ids, annotation, train_path),
-        validation=_with_captions(validation_ids, annotation, annotation.files),
+        train=_captioned(train_ids, annotation, train_place),
+        validation=_captioned(validation_ids, annotation, annotation.files),
         test=test,
+        published=_published(train_place, held_out=hold_out_validation) if test_list is None else None,
     )
 
 
-def _existing(folder: Path, names: Iterable[str]) -> Path:
-    """The first of some files that is there."""
-    names = tuple(names)
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise FileNotFoundError(f"{folder}: has no {' or '.join(names)}; put the MSR-VTT annotation files there")
+def _published(train_place: Path | str, *, held_out: bool) -> Counts | None:
+    """Published size of the split that has this list of training videos; None for any other list."""
+    protocols = {name: protocol for protocol, name in _TRAIN_LISTS.items()}
+    protocol = protocols.get(train_place.name) if isinstance(train_place, Path) else "full"
+    if protocol is None:
+        return None
+    num_train = _NUM_TRAIN[protocol] - (_NUM_VALIDATION if held_out and protocol != "full" else 0)
+    num_test, num_test_captions = (2_990, 2_990 * _CAPTIONS_PER_VIDEO) if protocol == "full" else (1_000, 1_000)
+    return Counts(
+        train=SplitCounts(num_train, num_train * _CAPTIONS_PER_VIDEO),
+        validation=SplitCounts(_NUM_VALIDATION, _NUM_VALIDATION * _CAPTIONS_PER_VIDEO),
+        test=SplitCounts(num_test, num_test_captions),
+    )
 
 
 def _train_list(folder: Path, train_list: str | None) -> Path:
-    if train_list is not None or (folder / _TRAIN_LIST).is_file():
-        return _existing(folder, (train_list or _TRAIN_LIST,))
+    usual = _TRAIN_LISTS["9k"]
+    if train_list is not None or (folder / usual).is_file():
+        return existing_file(folder, (train_list or usual,), "MSR-VTT")
     found = [name for name in _OTHER_TRAIN_LISTS if (folder / name).is_file()]
     if len(found) > 1:
         raise ValueError(f"{folder}: has both {' and '.join(found)}; choose one with train_list={found[0]!r}")
-    return _existing(folder, (*found, _TRAIN_LIST, *_OTHER_TRAIN_LISTS))
+    return existing_file(folder, (*found, usual, *_OTHER_TRAIN_LISTS), "MSR-VTT")
 
 
 def _read_annotation(folder: Path) -> _Annotation:
@@ -107,7 +136,7 @@ def _read_annotation(folder: Path) -> _Annotation:
     if merged.is_file():
         paths = [merged]
     elif any((folder / name).is_file() for names in _OFFICIAL_ANNOTATIONS for name in names):
-        paths = [_existing(folder, names) for names in _OFFICIAL_ANNOTATIONS]
+        paths = [existing_file(folder, names, "MSR-VTT") for names in _OFFICIAL_ANNOTATIONS]
     else:
         raise FileNotFoundError(
             f"{folder}: has neither {merged.name} nor the official {_OFFICIAL_ANNOTATIONS[0][0]} or its zip; "
@@ -130,7 +159,7 @@ def _add_videos(annotation: _Annotation, path: Path, videos: list[Any]) -> None:
             raise ValueError(f"{path}: the 'split' of {video_id} is {split!r}, expected {', '.join(_OFFICIAL_SPLITS)}")
         if video_id in annotation.official_split:
             raise ValueError(f"{path}: video {video_id} is described a second time")
-        annotation.official_split[_checked_id(video_id, str(path))] = split
+        annotation.official_split[checked_id(video_id, path)] = split
 
 
 def _add_captions(annotation: _Annotation, path: Path, sentences: list[Any]) -> None:
@@ -142,32 +171,9 @@ def _add_captions(annotation: _Annotation, path: Path, sentences: list[Any]) -> 
 
 def _read_test(path: Path) -> SplitContents:
     rows = read_csv_columns(path, ("video_id", "sentence"))
-    video_ids = _distinct_ids(path, [video_id for video_id, _ in rows])
+    video_ids = distinct_ids(path, [video_id for video_id, _ in rows])
     return SplitContents(tuple(video_ids), tuple(Caption(sentence, video_id) for video_id, sentence in rows))
 
 
-def _with_captions(video_ids: list[str], annotation: _Annotation, source: Path | str) -> SplitContents:
-    wanted = set(video_ids)
-    captions = tuple(caption for caption in annotation.captions if caption.video_id in wanted)
-    captioned = {caption.video_id for caption in captions}
-    if without := [video_id for video_id in video_ids if video_id not in captioned]:
-        raise ValueError(
-            f"{source}: lists {len(without)} videos without a caption, first {without[0]}; captions are read from "
-            f"{annotation.files}"
-        )
-    return SplitContents(tuple(video_ids), captions)
-
-
-def _distinct_ids(path: Path, video_ids: list[str]) -> list[str]:
-    if not video_ids:
-        raise ValueError(f"{path}: lists no video")
-    if (repeated := first_repeated(video_ids)) is not None:
-        raise ValueError(f"{path}: video {repeated} is listed twice")
-    return [_checked_id(video_id, str(path)) for video_id in video_ids]
-
-
-def _checked_id(video_id: str, place: str) -> str:
-    """An id names a file: it must not lead out of the folder of videos."""
-    if video_id in (".", "..") or any(character in video_id for character in "/\\\0"):
-        raise ValueError(f"{place}: {video_id!r} is no video id, expected a name like video123")
-    return video_id
+def _captioned(video_ids: list[str], annotation: _Annotation, place: Path | str) -> SplitContents:
+    return all_captioned(video_ids, annotation.captions, listed_in=place, read_from=annotation.files)

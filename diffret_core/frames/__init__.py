@@ -5,16 +5,18 @@ Reading follows SPEC section 4. A file is checked before it is decoded (`contain
 """
 
 from diffret_core.frames.containers import check_video_file
-from diffret_core.frames.decoding import VideoFrames, read_frames
+from diffret_core.frames.decoding import VideoFrames, VideoLength, probe_video, read_frames
 from diffret_core.frames.preprocessing import View, normalise_frames, pad_frames, resize_and_crop
 from diffret_core.frames.sampling import sample_frame_indices
 
 __all__ = [
     "VideoFrames",
+    "VideoLength",
     "View",
     "check_video_file",
     "normalise_frames",
     "pad_frames",
+    "probe_video",
     "read_frames",
     "resize_and_crop",
     "sample_frame_indices",

@@ -51,6 +51,13 @@ class VideoFrames(NamedTuple):
     duration_seconds: float
 
 
+class VideoLength(NamedTuple):
+    """How long a video is."""
+
+    num_frames: int
+    duration_seconds: float
+
+
 class _OpenVideo(NamedTuple):
     num_frames: int
     rate: float  # frames per second, average
@@ -83,21 +90,49 @@ def read_frames(
     path = Path(path)
     container = check_video_file(path)
     open_video = _open_gif if container == "GIF" else _open_with_decord
-    with _native_messages_hidden():
-        try:
-            video = open_video(path)
-            indices = sample_frame_indices(
-                video.num_frames, video.rate, max_frames=max_frames, frames_per_second=frames_per_second
-            )
-            frames = torch.stack([resize_and_crop(picture, image_size) for picture in video.take(indices)])
-        except (*_DECORD_FAILURES, *_PILLOW_FAILURES) as error:
-            raise ValueError(
-                f"{path}: this {container} file cannot be decoded, {_reason(error)}; "
-                f"fetch it again, or convert it: ffmpeg -i {path.name} -c:v libx264 -pix_fmt yuv420p new.mp4"
-            ) from error
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+    with _native_messages_hidden(), _failures_named(path, container):
+        video = open_video(path)
+        indices = sample_frame_indices(
+            video.num_frames, video.rate, max_frames=max_frames, frames_per_second=frames_per_second
+        )
+        frames = torch.stack([resize_and_crop(picture, image_size) for picture in video.take(indices)])
     return VideoFrames(frames, [index / video.rate for index in indices], video.num_frames / video.rate)
+
+
+def probe_video(path: Path | str) -> VideoLength:
+    """Find out how long a video is from its container, without decoding it.
+
+    Damage in the middle of the pictures is not noticed: only `read_frames` meets it.
+
+    Args:
+        path: An MP4, MOV, AVI, MKV, WebM or GIF file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        PermissionError: If it may not be read.
+        ValueError: If it is not a complete video that can be opened; the message is one line with path and reason.
+    """
+    path = Path(path)
+    container = check_video_file(path)
+    with _native_messages_hidden(), _failures_named(path, container):
+        video = (_open_gif if container == "GIF" else _open_with_decord)(path)
+        # the same check as before reading: at least one frame, and a rate that is a number
+        sample_frame_indices(video.num_frames, video.rate, max_frames=1)
+    return VideoLength(video.num_frames, video.num_frames / video.rate)
+
+
+@contextmanager
+def _failures_named(path: Path, container: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into a ValueError that names the file, the reason and what to do."""
+    try:
+        yield
+    except (*_DECORD_FAILURES, *_PILLOW_FAILURES) as error:
+        raise ValueError(
+            f"{path}: this {container} file cannot be decoded, {_reason(error)}; "
+            f"fetch it again, or convert it: ffmpeg -i {path.name} -c:v libx264 -pix_fmt yuv420p new.mp4"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _open_with_decord(path: Path) -> _OpenVideo:
