@@ -845,12 +845,14 @@ print("both guesses are as the plain network has them")
 #
 # Fewer operations are not yet less time. Each way walks for 4 queries, on one thread, in turn, best of three. *Yours*
 # is written for one query, so it runs against the plain network query by query; the package takes all 4 at once, as
-# the plain network may too. Weights and features are random: the speed does not depend on their values. The
-# package's products of weights are formed outside the clock: once per model, not per query.
+# the plain network may too. *Compiled* is the package's walk as one loop, turned into machine code where numba is
+# installed: what tensor operations write to memory at every step and read again, it keeps in the processor. Weights
+# and features are random; the package's products of weights are formed outside the clock, once per model.
 
 # %%
 from diffret_core.bench.clock import time_alternately
 from diffret_core.denoiser import Denoiser
+from diffret_core.denoiser_compiled import sample
 
 
 @torch.no_grad()
@@ -869,15 +871,17 @@ def race(D, num_queries=4, N=32):
         "yours, one by one": lambda: torch.stack([my_walk(network, u[0, 0], z[0], codes, x[0]) for u, z, x in each]),
         "plain, 4 at once": lambda: plain(u, z, start),
         "package, 4 at once": lambda: prepared.walk(prepared.condition(u, z), start, levels, model.alpha_bar),
+        "compiled, 4 at once": lambda: sample(prepared, prepared.condition(u, z), start, levels, model.alpha_bar),
     }
     return time_alternately(ways, repeats=3, device=torch.device("cpu"))
 
 
 for D in (model.config.dim, 512):
     timed = race(D)
-    for slow, fast in (tuple(timed)[:2], tuple(timed)[2:]):
+    alone, yours, together, *package = timed
+    for slow, fast in ((alone, yours), *((together, way) for way in package)):
         ratio = timed[slow].seconds / timed[fast].seconds
-        print(f"D {D:3}  {fast:18} {ratio:5.1f} times as fast as {slow}; ", end="")
+        print(f"D {D:3}  {fast:19} {ratio:5.1f} times as fast as {slow}; ", end="")
         print("they differ by", order_of(timed[fast].result - timed[slow].result))
 
 # %% [markdown]
@@ -886,9 +890,10 @@ for D in (model.config.dim, 512):
 # as ten plain steps. What else takes time: reading G and H from memory, K times, and calling functions at all.
 #
 # The benchmark of this project (1,000 queries in each direction, 50 levels, 32 candidates, D = 512; two CPU cores,
-# made-up features, all preparation counted, plain ways timed on 128 queries and scaled) has **19.5 times** against the
-# plain network with features gathered once, and **35.4 times** against the released order of work, which gathers and
-# pools again at every level: `diffret bench sampler`, [results](../docs/results.md).
+# made-up features, all preparation counted, plain ways timed on 128 queries and scaled) has **39.7 times** against the
+# plain network with features gathered once, and **69.9 times** against the released order of work, which gathers and
+# pools again at every level (21.6 and 38.0 without the compiled walk): `diffret bench sampler`,
+# [results](../docs/results.md).
 #
 # ## What you can now say
 #
