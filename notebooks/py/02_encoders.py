@@ -301,8 +301,9 @@ x = clip.token_embedding(word_ids) + clip.positional_embedding[:12]  # [T, W, wi
 x = clip.transformer(x, attn_mask=blocked.repeat_interleave(num_heads, dim=0))
 words = clip.ln_final(x) @ clip.text_projection  # [T, W, D]
 words_in_package, sentence_in_package = encode_words(clip, word_ids, word_mask)
-assert torch.allclose(words, words_in_package, atol=1e-5)
-print("words", tuple(words.shape), " as in the package")
+assert torch.allclose(words[word_mask], words_in_package[word_mask], atol=1e-5)
+assert not words_in_package[~word_mask].any()
+print("words", tuple(words.shape), " as in the package, which makes those of padding 0")
 
 # %% [markdown]
 # ## Predict
