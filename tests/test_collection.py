@@ -204,8 +204,9 @@ def test_missing_videos_are_refused_unless_so_many_are_allowed(folder):
         smaller = refuse_missing(collection, ["train", "test"], allowed=2)
     assert smaller.video_ids("train") == ("video1", "video0")
     assert smaller.video_ids("test") == ("video3",)
-    with pytest.raises(FileNotFoundError, match="1 of 1 validation videos are missing"):  # none would be left
-        refuse_missing(collection, ["validation"], allowed=5)
+    with pytest.raises(FileNotFoundError, match="1 of 1 validation videos are missing") as refusal:
+        refuse_missing(collection, ["validation"], allowed=5)  # none would be left, so more cannot be allowed
+    assert "--allow-missing" not in str(refusal.value)
     with pytest.raises(ValueError, match="-1 missing videos allowed"):
         refuse_missing(collection, ["test"], allowed=-1)
 

@@ -7,7 +7,7 @@ from tiny_collection import tiny_recipe
 from diffret_core.cli.main import main
 from diffret_core.config import ModelConfig
 from diffret_core.datasets import Counts, SplitCounts, read_collection
-from diffret_core.doctor import RECIPE_NAMES, Needs, examine, is_healthy, needs, needs_of
+from diffret_core.doctor import RECIPE_NAMES, Needs, estimates, examine, is_healthy, needs, needs_of
 from diffret_core.doctor.videos import spread
 
 MINIATURE = Counts(SplitCounts(8, 16), SplitCounts(4, 8), SplitCounts(4, 4))
@@ -113,6 +113,14 @@ def test_estimate_is_for_all_videos(data):
     assert report.estimate.decoding_seconds > 0 and report.estimate.encoding_seconds > 0
     assert ("looking at videos", 16, 16) in listened
     assert listened[-1] == ("estimating the extraction of features", 1, 1)
+
+
+def test_estimated_seconds_are_those_of_the_measured_videos_times_how_many_there_are(data, monkeypatch):
+    decode, encode = estimates._decode, estimates._encode
+    monkeypatch.setattr(estimates, "_decode", lambda *given: (decode(*given)[0], 1.0, {}))
+    monkeypatch.setattr(estimates, "_encode", lambda *given: (encode(*given)[0], 2.0))
+    estimate = examine("mini", annotations=data).estimate
+    assert (estimate.decoding_seconds, estimate.encoding_seconds) == (16 / 5, 2 * 16 / 5)
 
 
 def test_too_little_disk_is_a_fault(data, monkeypatch):

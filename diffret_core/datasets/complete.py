@@ -30,10 +30,11 @@ def refuse_missing(collection: Collection, splits: Sequence[Split], *, allowed: 
     whole_split = any(missing[split] and len(missing[split]) == len(collection.video_ids(split)) for split in splits)
     if len(all_missing) > allowed or whole_split:
         first = next(video_id for split in splits for video_id in missing[split])
+        fewer = f"do with fewer (--allow-missing {len(all_missing)}), whose numbers compare with no others"
         raise FileNotFoundError(
             f"{collection.name}: {len(all_missing)} of {num_videos} {' and '.join(splits)} videos are missing in "
-            f"{collection.videos_folder}, the first is {first}; fetch them, or do with fewer "
-            f"(--allow-missing {len(all_missing)}), whose numbers compare with no others"
+            f"{collection.videos_folder}, the first is {first}; fetch them (the sample collection's: 'diffret samples "
+            f"render'){'' if whole_split else ', or ' + fewer}"
         )
     if not all_missing:
         return collection
