@@ -64,7 +64,7 @@ def read_videos(
     images = torch.zeros(len(paths), config.max_frames, 3, side, side, dtype=torch.uint8)
     frame_mask = torch.zeros(len(paths), config.max_frames, dtype=torch.bool)
     for i, path in enumerate(paths):
-        frames = _read_one(path, config)
+        frames = read_one(path, config)
         images[i, : len(frames)], frame_mask[i, : len(frames)] = frames, True
         if progress is not None:
             progress(i + 1, len(paths))
@@ -115,7 +115,7 @@ def encode_video_files(
         encode=encode,
         folder=cache_folder,
         model_fingerprint=video_encoder_fingerprint(model),
-        sampling=_sampling(config) if view is None else {**_sampling(config), "view": view.name},
+        sampling=sampling_of(config) if view is None else {**sampling_of(config), "view": view.name},
         progress=progress,
     )
     return VideoFeatures(videos.frames.to(model.device), videos.frame_mask.to(model.device))
@@ -219,7 +219,7 @@ def feature_folder(collection: Collection, split: Split) -> Path:
     return collection.videos_folder.parent / "features" / split
 
 
-def _sampling(config: ModelConfig) -> dict[str, str | int | float | bool | None]:
+def sampling_of(config: ModelConfig) -> dict[str, str | int | float | bool | None]:
     """Everything that decides which frames of a video are encoded, and how they are prepared."""
     return {
         "max_frames": config.max_frames,
@@ -231,10 +231,11 @@ def _sampling(config: ModelConfig) -> dict[str, str | int | float | bool | None]
 
 
 def _feature_key(model: Retriever) -> str:
-    return video_feature_key(video_encoder_fingerprint(model), _sampling(model.config))
+    return video_feature_key(video_encoder_fingerprint(model), sampling_of(model.config))
 
 
-def _read_one(path: Path, config: ModelConfig) -> UInt8[Tensor, "F 3 H H"]:
+def read_one(path: Path, config: ModelConfig) -> UInt8[Tensor, "F 3 H H"]:
+    """Decode one video's frames, without padding; see `read_videos`."""
     return read_frames(
         path,
         max_frames=config.max_frames,

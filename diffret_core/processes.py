@@ -1,7 +1,7 @@
 """Several processes as one: what torchrun starts computes the loss and the gradients of a single process."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
@@ -60,6 +60,13 @@ def first_goes_first() -> Iterator[None]:
     yield
     if num_processes() > 1 and is_first():
         distributed.barrier()
+
+
+def first_does(action: Callable[[], object]) -> None:
+    """Do something in the first process alone; the others wait until it is done."""
+    with first_goes_first():
+        if is_first():
+            action()
 
 
 def from_first(value: T) -> T:

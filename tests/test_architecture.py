@@ -30,7 +30,7 @@ LAYERS = (
         "scenes",
     },
     {"training", "retriever", "prepared", "evaluation", "checkpoints", "galleries", "search", "first_cut", "parity"}
-    | {"released"},
+    | {"released", "frame_files"},
     {"recipes"},
     {"studies", "bench", "index", "doctor"},
     {"course"},

@@ -86,8 +86,9 @@ def test_step_does_not_depend_on_the_number_of_processes(tmp_path, stage, num_pr
     loss_of_all, moments_of_all = torch.load(tmp_path / "step.pt", weights_only=True)
     assert loss_of_all == pytest.approx(loss, rel=1e-5)
     assert moments_of_all.keys() == moments.keys()
-    for name, moment in moments.items():  # a tenth of the gradients
-        torch.testing.assert_close(moments_of_all[name], moment, rtol=1e-5, atol=1e-6, msg=name)
+    for name, moment in moments.items():  # a tenth of the gradients; 1e-5 of the largest entry where that is above 1
+        tolerance = 1e-5 * max(0.1, float(moment.abs().max()))
+        torch.testing.assert_close(moments_of_all[name], moment, rtol=0, atol=tolerance)
 
 
 def test_one_process_keeps_its_batch_and_its_gradients():

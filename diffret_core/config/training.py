@@ -81,6 +81,7 @@ class ContrastiveConfig:
             then not kept but computed again for the gradient, so that memory is that of so many; the loss is still
             that of the whole batch. None encodes all at once and keeps everything.
         compute_precision: Of the products inside the encoders. Weights, features and the loss are in single precision.
+        frames_on_disk: Keep the decoded frames in a file of the run's folder and not in memory.
         average_decay: The stage leaves an exponential average of the weights, of which each step keeps this part; None
             leaves those of the last step.
     """
@@ -99,6 +100,7 @@ class ContrastiveConfig:
     frame_share: float = 1.0
     encode_at_once: int | None = None
     compute_precision: ComputePrecision = "float32"
+    frames_on_disk: bool = False
     average_decay: float | None = None
 
     def __post_init__(self) -> None:

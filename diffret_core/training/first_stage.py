@@ -1,5 +1,7 @@
 """Stage 1 of a run: the videos in memory, what comes before the stage, and the stage itself."""
 
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,8 +12,10 @@ from diffret_core import encoders
 from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
 from diffret_core.features import normalise_entries
+from diffret_core.frame_files import map_videos
 from diffret_core.frames import normalise_frames
 from diffret_core.galleries import read_videos
+from diffret_core.processes import first_goes_first
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.training.contrastive import contrastive_trainer, zero_unseen_words
@@ -19,6 +23,8 @@ from diffret_core.training.pairs import Normalise, TrainingPairs
 from diffret_core.training.pretraining import pretraining_trainer
 from diffret_core.training.run_data import captions_of, paths_of
 from diffret_core.training.run_folder import Listen, take_steps
+
+FRAMES = "frames"  # folder in that of the run
 
 
 def new_model(recipe: Recipe) -> Retriever:
@@ -50,12 +56,12 @@ def train_encoders(model: Retriever, recipe: Recipe, collection: Collection, out
     videos = collection.video_ids("train")[: recipe.contrastive.num_videos]
     captions, video_of_text = captions_of(collection, videos)
     word_ids, word_mask = encoders.tokenize(captions, recipe.model.max_words)
-    images, frame_mask = read_videos(
-        paths_of(collection, videos),
-        recipe.model,
-        progress=lambda done, total: listen("reading training videos", done, total, None),
-    )
-    config = recipe.model
+    config, paths = recipe.model, paths_of(collection, videos)
+    read = partial(map_videos, folder=output / FRAMES) if recipe.contrastive.frames_on_disk else read_videos
+    with first_goes_first() if recipe.contrastive.frames_on_disk else nullcontext():  # the others find all decoded
+        images, frame_mask = read(
+            paths, config, progress=lambda done, total: listen("reading training videos", done, total, None)
+        )
 
     def normalise(chosen: UInt8[Tensor, "V F 3 H H"]) -> Float[Tensor, "V F 3 H H"]:
         flat = normalise_frames(chosen.flatten(0, 1), config.image_mean, config.image_std)

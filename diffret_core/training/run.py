@@ -1,7 +1,9 @@
 """A whole run: all stages, then the scoring chosen on validation; interrupted anywhere, it goes on from there."""
 
+import shutil
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,11 @@ from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate, score_all
 from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files
-from diffret_core.processes import check_batches, first_goes_first, from_first, is_first
+from diffret_core.processes import check_batches, first_does, first_goes_first, from_first, is_first
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.tensor_files import write_json
-from diffret_core.training.first_stage import new_model, pretraining_stages, train_encoders
+from diffret_core.training.first_stage import FRAMES, new_model, pretraining_stages, train_encoders
 from diffret_core.training.generation import generation_trainer, start_from_stage1
 from diffret_core.training.run_data import captions_of, paths_of
 from diffret_core.training.run_folder import Listen, alone_in, check_first_stage, claim, state_file, take_steps
@@ -73,15 +75,13 @@ def train(
     check_batches([*(phase.batch_size for phase in recipe.pretraining), recipe.contrastive.batch_size])
     check_batches([recipe.generation.batch_size])
     with alone_in(output) if is_first() else nullcontext():
-        with first_goes_first():
-            if is_first():
-                claim(output, recipe, collection, encoders_folder if first_stage is not None else None)
+        first_does(lambda: claim(output, recipe, collection, encoders_folder if first_stage is not None else None))
         if first_stage is None and not (encoders_folder / CONFIG_FILE).exists():
             model = new_model(recipe).to(device)
             train_encoders(model, recipe, collection, output, listen)
-            with first_goes_first():
-                if is_first():
-                    save_checkpoint(encoders_folder, model, dtype=getattr(torch, recipe.stored_precision))
+            dtype = getattr(torch, recipe.stored_precision)
+            first_does(partial(save_checkpoint, encoders_folder, model, dtype=dtype))
+            first_does(partial(shutil.rmtree, output / FRAMES, ignore_errors=True))
         model = load_checkpoint(encoders_folder, device=device)
         model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
         cache_folder = encoders_folder / "features"
