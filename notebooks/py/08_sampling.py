@@ -861,11 +861,11 @@ def race(D, num_queries=4, N=32):
     u, z, start = (torch.randn(num_queries, *size, generator=draw) for size in ((1, D), (N, D), (N,)))
     codes = network.noise_level_code(torch.arange(1, K + 1))
     prepared = PreparedDenoiser(network, K)  # products of weights: formed once per model, not per query
+    each = list(zip(u.split(1), z.split(1), start.split(1), strict=True))
 
     def plain(u, z, start):
         return list(ddim_steps(lambda x, k: network(x, k, u, z), start, levels, model.alpha_bar))[-1].x_k
 
-    each = list(zip(u.split(1), z.split(1), start.split(1), strict=True))
     ways = {
         "plain, one by one": lambda: torch.cat([plain(*one) for one in each]),
         "yours, one by one": lambda: torch.stack([my_walk(network, u[0, 0], z[0], codes, x[0]) for u, z, x in each]),
@@ -873,16 +873,14 @@ def race(D, num_queries=4, N=32):
         "package, 4 at once": lambda: prepared.walk(prepared.condition(u, z), start, levels, model.alpha_bar),
         "compiled, 4 at once": lambda: sample(prepared, prepared.condition(u, z), start, levels, model.alpha_bar),
     }
-    return time_alternately(ways, repeats=3, device=torch.device("cpu"))
-
-
-for D in (model.config.dim, 512):
-    timed = race(D)
-    alone, yours, together, *package = timed
+    (alone, yours, together, *package), timed = ways, time_alternately(ways, repeats=3, device=u.device)
     for slow, fast in ((alone, yours), *((together, way) for way in package)):
-        ratio = timed[slow].seconds / timed[fast].seconds
-        print(f"D {D:3}  {fast:19} {ratio:5.1f} times as fast as {slow}; ", end="")
-        print("they differ by", order_of(timed[fast].result - timed[slow].result))
+        times = f"{timed[slow].seconds / timed[fast].seconds:5.1f} times as fast as {slow}"
+        print(f"D {D:3}  {fast:19} {times}; they differ by", order_of(timed[fast].result - timed[slow].result))
+
+
+race(model.config.dim)
+race(512)
 
 # %% [markdown]
 # Measured here and now; another machine has other ratios. Why not 523 times? Preparation is in the race: by operations
