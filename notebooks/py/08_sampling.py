@@ -857,15 +857,14 @@ from diffret_core.denoiser_compiled import sample
 
 @torch.no_grad()
 def race(D, num_queries=4, N=32):
+    def plain(u, z, start):
+        return list(ddim_steps(lambda x, k: network(x, k, u, z), start, levels, model.alpha_bar))[-1].x_k
+
     draw, network = torch.Generator().manual_seed(0), Denoiser(D)
     u, z, start = (torch.randn(num_queries, *size, generator=draw) for size in ((1, D), (N, D), (N,)))
     codes = network.noise_level_code(torch.arange(1, K + 1))
     prepared = PreparedDenoiser(network, K)  # products of weights: formed once per model, not per query
     each = list(zip(u.split(1), z.split(1), start.split(1), strict=True))
-
-    def plain(u, z, start):
-        return list(ddim_steps(lambda x, k: network(x, k, u, z), start, levels, model.alpha_bar))[-1].x_k
-
     ways = {
         "plain, one by one": lambda: torch.cat([plain(*one) for one in each]),
         "yours, one by one": lambda: torch.stack([my_walk(network, u[0, 0], z[0], codes, x[0]) for u, z, x in each]),
