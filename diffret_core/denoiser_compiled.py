@@ -82,7 +82,7 @@ def walk(
     levels: Sequence[int],
     alpha_bar: Float[Tensor, " K1"],
 ) -> Walk:
-    """Denoise along deterministic DDIM: the steps of `sampler.ddim_steps`, a query on each of torch's threads.
+    """Denoise along deterministic DDIM: the steps of `sampler.ddim_steps`, on as many threads as torch uses.
 
     Args:
         network: The prepared network.
@@ -102,16 +102,17 @@ def walk(
     weights = (network.level.numpy(), network.output.numpy(), network.output_bias)
     steps, compiled = step_weights(levels, alpha_bar).numpy(), _compiled()
 
-    def of_query(row: int) -> None:
-        compiled(weights, steps, tuple(array[row] for array in arrays))
-
     num_threads = min(torch.get_num_threads(), len(noise))
+
+    def of_thread(first: int) -> None:
+        for row in range(first, len(noise), num_threads):
+            compiled(weights, steps, tuple(array[row] for array in arrays))
+
     if num_threads == 1:
-        for row in range(len(noise)):
-            of_query(row)
+        of_thread(0)
     else:
-        with ThreadPoolExecutor(num_threads) as pool:
-            list(pool.map(of_query, range(len(noise))))  # a list, so that an exception is raised here
+        with ThreadPoolExecutor(num_threads) as pool:  # numba lets go of Python's lock
+            list(pool.map(of_thread, range(num_threads)))  # a list, so that an exception is raised here
     return Walk(states.movedim(1, 0), estimates.movedim(1, 0))
 
 

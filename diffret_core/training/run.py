@@ -56,7 +56,7 @@ def train(
         FileNotFoundError: If training or validation videos are missing, or there is no stage 1 to start from.
         PermissionError: If the folder cannot be written to.
         ValueError: If the collection leaves a stage or the validation without videos, the folder holds another or a
-            finished run or is trained in by another process, the stage 1 to start from is of another architecture, or
+            finished run or is trained in by another process, the stage 1 to start from is of another architecture,
             the loss stops being a number, or a batch cannot be dealt out to the processes.
     """
     output = Path(output)
