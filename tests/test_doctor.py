@@ -5,19 +5,20 @@ from benchmark_layouts import LAYOUTS, make_layout
 from tiny_collection import tiny_recipe
 
 from diffret_core.cli.main import main
-from diffret_core.config import ModelConfig
 from diffret_core.datasets import Counts, SplitCounts, read_collection
-from diffret_core.doctor import RECIPE_NAMES, Needs, estimates, examine, is_healthy, needs, needs_of
+from diffret_core.doctor import Needs, estimates, examine, is_healthy, needs
 from diffret_core.doctor.videos import spread
+from diffret_core.recipes import RECIPES, recipe
 
+MINI = tiny_recipe(name="mini")
 MINIATURE = Counts(SplitCounts(8, 16), SplitCounts(4, 8), SplitCounts(4, 4))
 
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """A whole miniature, which the recipe "mini" needs; its model is small."""
-    config = tiny_recipe().model
-    monkeypatch.setitem(needs._NEEDS, "mini", Needs("msrvtt", lambda: config, expected=MINIATURE, remedy="fetch them"))
+    monkeypatch.setitem(RECIPES, "mini", lambda: MINI)
+    monkeypatch.setitem(needs._NEEDS, "mini", Needs(expected=MINIATURE, remedy="fetch them"))
     return make_layout("msrvtt", tmp_path / "data")
 
 
@@ -32,7 +33,7 @@ def replace_content(path, content):
 
 
 def test_whole_collection_is_healthy(data):
-    report = examine("mini", annotations=data)
+    report = examine(MINI, annotations=data)
     assert is_healthy(report)
     assert report.faults == []
     assert [(split.num_videos, split.num_captions, split.num_missing) for split in report.splits.values()] == [
@@ -55,7 +56,7 @@ def test_every_kind_of_bad_video_is_reported(data):
     (data / "videos" / f"{twice.stem}.avi").symlink_to(twice)
     same, other = path_of(data, "test", 0), path_of(data, "test", 1)
     replace_content(other, same.read_bytes())
-    report = examine("mini", annotations=data)
+    report = examine(MINI, annotations=data)
     found = report.videos
     assert not is_healthy(report)
     assert found.missing == [missing.stem]
@@ -75,14 +76,14 @@ def test_every_kind_of_bad_video_is_reported(data):
 def test_videos_that_are_there_twice_are_no_fault(data):
     same, other = path_of(data, "test", 0), path_of(data, "train", 1)
     replace_content(other, same.read_bytes())
-    report = examine("mini", annotations=data)
+    report = examine(MINI, annotations=data)
     assert report.videos.duplicates == [[other.stem, same.stem]]
     assert is_healthy(report)
 
 
 def test_quick_look_opens_a_sample_only(data, monkeypatch):
     monkeypatch.setattr("diffret_core.doctor.videos.QUICK_SAMPLE", 4)
-    report = examine("mini", annotations=data, quick=True)
+    report = examine(MINI, annotations=data, quick=True)
     assert report.videos.num_opened == len(report.videos.seconds) == 4
     assert report.videos.duplicates is None
     assert is_healthy(report)
@@ -98,7 +99,7 @@ def test_videos_that_open_but_cannot_be_decoded_are_found_by_the_estimate(data):
     content = damaged.read_bytes()
     at = content.index(b"mdat") + 4
     replace_content(damaged, content[:at] + bytes(1500) + content[at + 1500 :])
-    report = examine("mini", annotations=data)
+    report = examine(MINI, annotations=data)
     assert damaged.stem in report.videos.seconds
     assert len(report.faults) == 1 and "cannot be decoded" in report.faults[0]
     assert report.estimate.measured_on == 5
@@ -106,7 +107,7 @@ def test_videos_that_open_but_cannot_be_decoded_are_found_by_the_estimate(data):
 
 def test_estimate_is_for_all_videos(data):
     listened = []
-    report = examine("mini", annotations=data, listen=lambda *what: listened.append(what))
+    report = examine(MINI, annotations=data, listen=lambda *what: listened.append(what))
     config = tiny_recipe().model
     features = 16 * config.max_frames * (config.dim * 2 + 1)  # half precision and a mask
     assert features < report.estimate.feature_bytes < features + 16 * 200
@@ -119,17 +120,17 @@ def test_estimated_seconds_are_those_of_the_measured_videos_times_how_many_there
     decode, encode = estimates._decode, estimates._encode
     monkeypatch.setattr(estimates, "_decode", lambda *given: (decode(*given)[0], 1.0, {}))
     monkeypatch.setattr(estimates, "_encode", lambda *given: (encode(*given)[0], 2.0))
-    estimate = examine("mini", annotations=data).estimate
+    estimate = examine(MINI, annotations=data).estimate
     assert (estimate.decoding_seconds, estimate.encoding_seconds) == (16 / 5, 2 * 16 / 5)
 
 
 def test_too_little_disk_is_a_fault(data, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    assert "free there; make room" in examine("mini", annotations=data).faults[0]
+    assert "free there; make room" in examine(MINI, annotations=data).faults[0]
 
 
 def test_counts_are_reported_though_the_folder_of_videos_is_missing(data, capsys):
-    report = examine("mini", annotations=data, videos_folder=data / "nowhere")
+    report = examine(MINI, annotations=data, videos_folder=data / "nowhere")
     assert report.splits["test"].num_videos == report.splits["test"].num_missing == 4
     assert report.videos is None
     assert report.faults == [f"{data / 'nowhere'}: no such folder of videos; fetch them"]
@@ -141,7 +142,7 @@ def test_folder_of_other_videos_is_said_to_be_that(data):
     other = data / "other"
     other.mkdir()
     (other / "holiday.mp4").touch()
-    report = examine("mini", annotations=data, videos_folder=other)
+    report = examine(MINI, annotations=data, videos_folder=other)
     assert len(report.faults) == 1
     assert "has none of the 16 videos, such as video0.mp4; it holds holiday.mp4 and the like" in report.faults[0]
 
@@ -149,7 +150,7 @@ def test_folder_of_other_videos_is_said_to_be_that(data):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_half_copied_annotations_are_a_fault_with_both_numbers(tmp_path, name):
     folder = make_layout(name, tmp_path / name, with_videos=False)
-    report = examine(name, annotations=folder)
+    report = examine(recipe(name), annotations=folder)
     assert report.splits["test"].expected_videos == report_expected(name)
     assert any(f"test has 4 videos, expected {report_expected(name)}" in fault for fault in report.faults)
     assert len(report.uncaptioned) == {"activitynet": 2, "didemo": 1}.get(name, 0)
@@ -157,14 +158,6 @@ def test_half_copied_annotations_are_a_fault_with_both_numbers(tmp_path, name):
 
 def report_expected(name):
     return {"msrvtt": 1000, "lsmdc": 1000, "msvd": 670, "activitynet": 4917, "didemo": 1004}[name]
-
-
-@pytest.mark.parametrize("name", RECIPE_NAMES)
-def test_every_recipe_has_a_model_and_a_reader(name):
-    config = needs_of(name).model_config()
-    assert isinstance(config, ModelConfig)
-    frames = {"activitynet": 64, "didemo": 64}.get(name, 12)
-    assert config.max_frames == frames
 
 
 def test_doctor_prints_one_json_document_and_progress_elsewhere(data, capsys):
@@ -199,7 +192,7 @@ def test_doctor_prints_everything_and_exits_with_1_if_something_is_to_mend(data,
     ("arguments", "message"),
     [
         (["--recipe", "imagenet"], "there is no recipe 'imagenet'; choose one of: tiny, msrvtt"),
-        (["--recipe", "msvd"], "recipe msvd needs the folder of its annotation files: give it with --annotations"),
+        (["--recipe", "msvd"], "recipe msvd needs the folder of its annotation files; give --annotations"),
         (["--recipe", "msvd", "--annotations", "/nowhere"], "/nowhere: no such folder, expected the MSVD"),
         (["--recipe", "msvd", "--annotations", "DATA"], "it holds files of msrvtt, so choose that instead of msvd"),
         (["--recipe", "msrvtt", "--annotations", "DATA", "--protocol", "8k"], "8k"),

@@ -22,12 +22,25 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """Add --collection, --data and --videos."""
     parser.add_argument(
         "--collection",
-        default="msrvtt",
-        help="how the data folder is laid out: msrvtt (default), lsmdc, msvd, activitynet or didemo",
+        help="how the data folder is laid out: msrvtt (default, or the recipe's), lsmdc, msvd, activitynet or didemo",
     )
     parser.add_argument("--protocol", help="which published split of MSR-VTT: 9k, 7k or full")
     parser.add_argument("--data", metavar="FOLDER", help="annotation files (the sample collection if not given)")
     parser.add_argument("--videos", metavar="FOLDER", help="video files, if not in the data folder's 'videos'")
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add --recipe, and what can be chosen in one."""
+    parser.add_argument("--recipe", required=True, help="tiny, msrvtt, lsmdc, msvd, activitynet or didemo")
+    parser.add_argument("--clip", metavar="NAME", help="ViT-B-32-quickgelu (default), -B-16- or -L-14-quickgelu")
+    parser.add_argument("--pretrained", metavar="TAG", help="where CLIP starts: an open_clip tag, or a weight file")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the recipe, such as contrastive.clip_learning_rate=3e-6; can be given several times",
+    )
 
 
 def add_allow_missing(parser: argparse.ArgumentParser) -> None:

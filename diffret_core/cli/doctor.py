@@ -16,6 +16,7 @@ HELP = "Check the data of a recipe: counts, missing and damaged videos, lengths,
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("--recipe", required=True, help="tiny, msrvtt, lsmdc, msvd, activitynet or didemo")
+    parser.add_argument("--clip", metavar="NAME", help="the recipe's CLIP, if not its own choice")
     parser.add_argument("--annotations", metavar="FOLDER", help="annotation files (for tiny: the sample collection)")
     parser.add_argument("--videos", metavar="FOLDER", help="video files, if not in the annotation folder's 'videos'")
     parser.add_argument("--protocol", help="which published split of MSR-VTT: 9k, 7k or full")
@@ -28,11 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Examine, print the report, and return 0 if all is there, 1 otherwise."""
     from diffret_core.cli.progress import Bars
     from diffret_core.doctor import examine, is_healthy
+    from diffret_core.recipes import recipe
     from diffret_core.retriever import choose_device
 
     with Bars() as bars:
         report = examine(
-            arguments.recipe,
+            recipe(arguments.recipe, clip=arguments.clip),
             annotations=arguments.annotations,
             videos_folder=arguments.videos,
             protocol=arguments.protocol,

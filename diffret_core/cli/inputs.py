@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from diffret_core.checkpoints import load_checkpoint, load_released_checkpoint
+from diffret_core.config import Recipe
 from diffret_core.datasets import Collection, count_faults, counts_of, read_collection
 from diffret_core.locations import sample_checkpoint, sample_folder
+from diffret_core.recipes import recipe, with_settings
 from diffret_core.retriever import Retriever, choose_device
 from diffret_core.scenes.manifest import refuse_faults
 
@@ -19,6 +21,20 @@ def open_model(arguments: argparse.Namespace) -> Retriever:
     if path.is_file():
         return load_released_checkpoint(path).to(device)
     return load_checkpoint(path, device=device)
+
+
+def chosen_recipe(arguments: argparse.Namespace, *, seed: int | None = None) -> Recipe:
+    """Make the recipe of --recipe, --clip, --pretrained and --set, and let it say how the data folder is laid out.
+
+    Raises:
+        ValueError: If --collection is not what the recipe reads.
+    """
+    chosen = recipe(arguments.recipe, clip=arguments.clip, pretrained=arguments.pretrained, seed=seed)
+    chosen = with_settings(chosen, arguments.set)
+    if arguments.collection not in (None, chosen.collection):
+        raise ValueError(f"recipe {chosen.name} is for {chosen.collection}, not for {arguments.collection}")
+    arguments.collection = chosen.collection
+    return chosen
 
 
 def open_collection(
@@ -38,7 +54,7 @@ def open_collection(
         refuse_faults(folder)
     given = {**options, "protocol": arguments.protocol, "videos_folder": arguments.videos or None}
     given = {name: value for name, value in given.items() if value is not None}
-    collection = read_collection(arguments.collection, folder, count_allowance=count_allowance, **given)
+    collection = read_collection(arguments.collection or "msrvtt", folder, count_allowance=count_allowance, **given)
     if count_allowance is None and collection.published is not None:
         for fault in count_faults(counts_of(collection), collection.published):
             warnings.warn(f"not the published {collection.name}: {fault}; figures compare with none", stacklevel=2)

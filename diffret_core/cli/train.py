@@ -13,8 +13,13 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("--recipe", required=True, help="which recipe, for example: tiny")
+    shared.add_recipe(parser)
     parser.add_argument("--output", metavar="FOLDER", help="where the run is kept (default: runs/RECIPE)")
+    parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="do every step of the recipe on a few videos with a small encoder, in about a minute",
+    )
     parser.add_argument("--seed", type=int, help="seed of every random choice (the recipe's if not given)")
     parser.add_argument("--stage1", metavar="FOLDER", help="a run whose stage 1 is used as it is: train stage 2 only")
     parser.add_argument(
@@ -28,25 +33,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, with a bar that shows the time left, and print the metrics on validation."""
     from contextlib import nullcontext
-    from dataclasses import replace
 
     from diffret_core.cli.evaluate import print_metrics
-    from diffret_core.cli.inputs import open_collection
+    from diffret_core.cli.inputs import chosen_recipe, open_collection
     from diffret_core.cli.progress import Bars
     from diffret_core.datasets import READERS, refuse_missing
     from diffret_core.processes import is_first, joined
-    from diffret_core.recipes import recipe
+    from diffret_core.recipes import first_videos, rehearsal
     from diffret_core.retriever import choose_device
     from diffret_core.training.run import train
 
-    chosen = recipe(arguments.recipe)
-    if arguments.seed is not None:
-        chosen = replace(chosen, seed=arguments.seed)
-    output = arguments.output or f"runs/{chosen.name}"
+    chosen = chosen_recipe(arguments, seed=arguments.seed)
+    output = arguments.output or f"runs/{chosen.name}{'-rehearsal' if arguments.rehearse else ''}"
     benchmark = chosen.name in READERS and not arguments.any_size
     collection = open_collection(  # what a model is chosen on, it must not learn
         arguments, hold_out_validation=True, count_allowance=0 if benchmark else None
     )
+    if arguments.rehearse:
+        chosen, collection = rehearsal(chosen), first_videos(collection)
     if arguments.allow_missing != 0:
         collection = refuse_missing(collection, ("train", "validation"), allowed=arguments.allow_missing)
     try:

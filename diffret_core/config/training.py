@@ -191,6 +191,7 @@ class Recipe:
         model: The architecture.
         contrastive: Stage 1.
         generation: Stage 2.
+        collection: The reader of the annotation files; a key of `datasets.READERS`.
         pretraining: What comes before stage 1, single frames first; nothing where CLIP is pretrained.
         seed: Seed of every random choice.
         clip_name: open_clip model to start from; None starts from random weights.
@@ -202,6 +203,7 @@ class Recipe:
     model: ModelConfig
     contrastive: ContrastiveConfig
     generation: GenerationConfig
+    collection: str = "msrvtt"
     pretraining: tuple[PretrainingConfig, ...] = ()
     seed: int = 0
     clip_name: str | None = None

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from diffret_core.config import Recipe
 from diffret_core.datasets import Collection, Counts, count_faults, counts_of, read_collection
 from diffret_core.datasets.counts import ALL_SPLITS
 from diffret_core.datasets.video_files import VideoFolder
@@ -56,7 +57,7 @@ def is_healthy(report: Report) -> bool:
 
 
 def examine(
-    recipe: str,
+    recipe: Recipe,
     *,
     annotations: Path | str | None = None,
     videos_folder: Path | str | None = None,
@@ -68,7 +69,7 @@ def examine(
     """Examine the data that a recipe is to be run on.
 
     Args:
-        recipe: Name of the recipe.
+        recipe: The recipe.
         annotations: Folder with its annotation files; for "tiny" the sample collection if not given.
         videos_folder: Folder with the videos; "videos" inside the other if not given.
         protocol: Which published split of MSR-VTT.
@@ -81,20 +82,20 @@ def examine(
 
     Raises:
         FileNotFoundError: If an annotation file is missing.
-        ValueError: If there is no such recipe, or an annotation file is damaged or of another benchmark.
+        ValueError: If an annotation file is damaged or of another benchmark.
     """
     needs = needs_of(recipe)
     if annotations is None:
         if needs.annotations is None:
-            raise ValueError(f"recipe {recipe} needs the folder of its annotation files: give it with --annotations")
+            raise ValueError(f"recipe {recipe.name} needs the folder of its annotation files; give --annotations")
         annotations = needs.annotations()
     given: dict[str, Any] = {"videos_folder": videos_folder, "protocol": protocol, "hold_out_validation": True}
     options = {name: value for name, value in given.items() if value is not None}
-    collection = read_collection(needs.collection, annotations, **options)
+    collection = read_collection(recipe.collection, annotations, **options)
     expected = needs.expected or collection.published
     missing = {split: collection.missing_videos(split) for split in ALL_SPLITS}
     report = Report(
-        recipe=recipe,
+        recipe=recipe.name,
         annotations=str(annotations),
         videos_folder=str(collection.videos_folder),
         splits=_splits(collection, expected, [len(missing[split]) for split in ALL_SPLITS]),
@@ -107,7 +108,7 @@ def examine(
         report.faults.append(f"{collection.videos_folder}: no such folder of videos; {needs.remedy}")
         return report
     all_missing = frozenset(video_id for ids in missing.values() for video_id in ids)
-    _examine_videos(report, collection, needs, all_missing, quick=quick, device=torch.device(device), listen=listen)
+    _examine_videos(report, collection, recipe, all_missing, quick=quick, device=torch.device(device), listen=listen)
     return report
 
 
@@ -133,7 +134,7 @@ def _annotation_faults(collection: Collection, expected: Counts, annotations: Pa
 def _examine_videos(
     report: Report,
     collection: Collection,
-    needs: Needs,
+    recipe: Recipe,
     missing: frozenset[str],
     *,
     quick: bool,
@@ -144,6 +145,7 @@ def _examine_videos(
     video_ids = list(dict.fromkeys(one for split in ALL_SPLITS for one in collection.video_ids(split)))
     findings, paths = look_at_videos(collection, video_ids, missing=missing, quick=quick, listen=listen)
     report.videos = findings
+    needs = needs_of(recipe)
     if len(findings.missing) == len(video_ids):
         files = VideoFolder(collection.videos_folder)
         holds = f"it holds {', '.join(files.examples())} and the like" if len(files) else "it is empty"
@@ -157,7 +159,7 @@ def _examine_videos(
     listen("estimating the extraction of features", 0, 1)
     try:
         report.estimate, undecodable = estimate_extraction(
-            [paths[one] for one in to_measure], needs.model_config(), num_videos=len(video_ids), device=device
+            [paths[one] for one in to_measure], recipe.model, num_videos=len(video_ids), device=device
         )
         report.faults += undecodable.values()
     except ValueError as error:

@@ -1,19 +1,40 @@
 """Runs worth repeating: a recipe is a function that returns a frozen configuration."""
 
+import inspect
 from collections.abc import Callable
 
 from diffret_core.config import Recipe
+from diffret_core.recipes.benchmarks import activitynet, didemo, lsmdc, msrvtt, msvd
+from diffret_core.recipes.rehearsal import first_videos, rehearsal
+from diffret_core.recipes.settings import with_settings
 from diffret_core.recipes.tiny import tiny
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"tiny": tiny}
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "tiny": tiny,
+    "msrvtt": msrvtt,
+    "lsmdc": lsmdc,
+    "msvd": msvd,
+    "activitynet": activitynet,
+    "didemo": didemo,
+}
 
 
-def recipe(name: str) -> Recipe:
+def recipe(name: str, **choices: str | int | None) -> Recipe:
     """Make the recipe of that name.
 
+    Args:
+        name: A key of RECIPES.
+        choices: What the recipe's function lets one choose; None leaves its own.
+
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is none, or it has no such choice.
     """
     if name not in RECIPES:
-        raise ValueError(f"there is no recipe {name!r}; choose one of: {', '.join(sorted(RECIPES))}")
-    return RECIPES[name]()
+        raise ValueError(f"there is no recipe {name!r}; choose one of: {', '.join(RECIPES)}")
+    given = {choice: value for choice, value in choices.items() if value is not None}
+    if unknown := set(given) - set(inspect.signature(RECIPES[name]).parameters):
+        raise ValueError(f"recipe {name} has no choice of {min(unknown)}")
+    return RECIPES[name](**given)
+
+
+__all__ = ["RECIPES", "first_videos", "recipe", "rehearsal", "with_settings"]
