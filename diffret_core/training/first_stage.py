@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from diffret_core import encoders
-from diffret_core.config import Recipe
+from diffret_core.config import ModelConfig, Recipe
 from diffret_core.datasets import Collection
 from diffret_core.features import normalise_entries
 from diffret_core.frame_files import map_videos
@@ -62,17 +62,23 @@ def train_encoders(model: Retriever, recipe: Recipe, collection: Collection, out
         images, frame_mask = read(
             paths, config, progress=lambda done, total: listen("reading training videos", done, total, None)
         )
-
-    def normalise(chosen: UInt8[Tensor, "V F 3 H H"]) -> Float[Tensor, "V F 3 H H"]:
-        flat = normalise_frames(chosen.flatten(0, 1), config.image_mean, config.image_std)
-        return flat.unflatten(0, chosen.shape[:2])
-
+    normalise = normaliser(config)
     pairs = TrainingPairs(images, frame_mask, word_ids, word_mask, video_of_text)
     _pretrain(model, recipe, pairs, normalise, output=output, listen=listen)
     trainer = contrastive_trainer(model, pairs, recipe.contrastive, normalise, seed=recipe.seed)
     take_steps(trainer, "stage 1", output, listen)
     if recipe.contrastive.zero_unseen_words:
         zero_unseen_words(model, word_ids)
+
+
+def normaliser(config: ModelConfig) -> Normalise:
+    """Make what turns videos as bytes into what a model's image encoder reads."""
+
+    def normalise(chosen: UInt8[Tensor, "V F 3 H H"]) -> Float[Tensor, "V F 3 H H"]:
+        flat = normalise_frames(chosen.flatten(0, 1), config.image_mean, config.image_std)
+        return flat.unflatten(0, chosen.shape[:2])
+
+    return normalise
 
 
 def _pretrain(

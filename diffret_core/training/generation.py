@@ -60,7 +60,7 @@ def generation_trainer(
         pairs = torch.randint(num_videos, (config.batch_size,), generator=draw).to(device)
         from_text = direction == "text_to_video"
         others = training_candidates(
-            similarity[chosen[pairs]] if from_text else similarity[chosen][:, pairs].T,
+            similarity[chosen[pairs]] if from_text else similarity[chosen[:, None], pairs].T,
             pairs,
             wording[chosen[pairs]][:, None] == wording[chosen],
             num_candidates=config.num_candidates,
