@@ -72,7 +72,7 @@ def test_rehearsal_is_planned_on_its_first_videos():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(3.21, "3.21 s"), (600, "10 min"), (36_000, "10 h"), (864_000_00, "1,000 days")]
+    ("seconds", "said"), [(3.21, "3.21 s"), (600.0, "10 min"), (36e3, "10 h"), (864e5, "1,000 days")]
 )
 def test_times_are_said_in_the_unit_in_which_they_are_read(seconds, said):
     assert duration(seconds) == said

@@ -100,6 +100,8 @@ def print_plan(plan: "Plan", output: Path, *, is_made_up: bool) -> None:
     parts = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in plan.disk.items() if size)
     print(f"disk: {whole['disk_bytes'] / 1e9:.2f} GB, counted ({parts}); {whole['free_disk_bytes'] / 1e9:.1f} GB free")
     free = whole["free_device_bytes"]
+    if plan.device == "cpu":
+        print("memory is that of tensors; the process adds itself and what its allocator keeps, up to as much again")
     print(
         f"in all: {plan.device_bytes / 1e9:.2f} GB on {plan.device} in each process"
         f"{'' if free is None else f', {free / 1e9:.1f} GB free'}; {duration(plan.seconds)} without decoding"

@@ -30,7 +30,8 @@ from diffret_core.training.first_stage import normaliser
 from diffret_core.training.trainer import Trainer
 
 STEPS = 3
-SECONDS_AT_MOST = 3.0  # of a step; where a whole one would take longer, a smaller one is taken
+SECONDS_AT_MOST = 2.0  # of a step, about; where a whole one would take longer, a smaller one is taken
+GROWTH = 4  # from a step to the next larger one: a small one is mostly overhead, and says little about a large one
 _FRAMES = 2  # of each video in the smallest step
 _COMPARED = (32, 128)  # texts and videos
 QUERIES = 32
@@ -55,8 +56,9 @@ def time_encoder_step(
 ) -> Time:
     """Time a step of stage 1, or of what comes before it.
 
-    Where it would take long or more than the room, a step of fewer pairs, frames and layers is taken: loss and
-    gradient are scaled up by their operations, the optimiser by the weights.
+    Steps of more and more pairs are taken. Where a whole one would take long or more than the room, loss and gradient
+    go on along a straight line through the two largest steps. Where not even two whole videos, or all layers, were
+    possible, they are scaled up by their operations, and the optimiser by the weights.
 
     Args:
         config: The model.
@@ -73,20 +75,26 @@ def time_encoder_step(
     def take(num_pairs: int, num_frames: int, num_steps: int = STEPS) -> _Taken:
         return _take(encoder_trainer(model, repeated(sample, num_pairs, num_frames), stage), device, num_steps)
 
-    fewest = all_frames if isinstance(stage, PretrainingConfig) else min(_FRAMES, all_frames)
-    least = take(2, fewest, 1)
-    in_time = 2 * fewest * SECONDS_AT_MOST / least.computing  # frames
-    in_room = stage.batch_size * all_frames * (room - state) / whole.peak_bytes
-    affordable = int(min(in_time, in_room)) if is_deep else int(in_time)
-    if is_deep and affordable >= stage.batch_size * all_frames:
-        taken = take(stage.batch_size, all_frames)
-        return Time(taken.computing + taken.updating, True)
-    num_frames = max(fewest, min(all_frames, affordable // 2))
-    num_pairs = max(2, min(stage.batch_size, affordable // num_frames))
+    most = stage.batch_size * all_frames
+    if is_deep:
+        most = min(most, int(most * (room - state) / whole.peak_bytes))
+    num_pairs, num_frames = 2, all_frames if isinstance(stage, PretrainingConfig) else min(_FRAMES, all_frames)
+    seconds, less = take(num_pairs, num_frames, 1).computing, (0, 0.0)  # pairs and seconds of a smaller step
+    while seconds < SECONDS_AT_MOST / GROWTH and num_pairs * num_frames < most:
+        less = (num_pairs, seconds) if num_frames == all_frames else less
+        size = min(most, GROWTH * num_pairs * num_frames)
+        num_frames = max(num_frames, min(all_frames, size // num_pairs))
+        num_pairs = max(num_pairs, min(stage.batch_size, size // num_frames))
+        seconds = take(num_pairs, num_frames, 1).computing
     taken = take(num_pairs, num_frames)
-    more = whole.operations * sample.real_share / taken.operations
-    weights = whole.trained_bytes / taken.trained_bytes
-    return Time(taken.computing * more + taken.updating * weights, False)
+    if is_deep and (num_pairs, num_frames) == (stage.batch_size, all_frames):
+        return Time(taken.computing + taken.updating, True)
+    if is_deep and num_frames == all_frames:  # what is the same in both steps, whatever their size, is not scaled
+        each = (taken.computing - less[1]) / (num_pairs - less[0])
+        computing = taken.computing + (stage.batch_size - num_pairs) * each
+    else:
+        computing = taken.computing * whole.operations * sample.real_share / taken.operations
+    return Time(computing + taken.updating * whole.trained_bytes / taken.trained_bytes, False)
 
 
 def time_generation_step(

@@ -6,6 +6,8 @@ no network.
 
 Settings that the paper leaves open, or that do not carry over from its half-precision weights, are our choice and not
 tuned on the real data: `clip_learning_rate` above all, which others who train in single precision set to 1e-6 to 1e-5.
+
+Hardware is what `diffret train --recipe NAME --dry-run` counts for ViT-B/32; none of it was run on such a machine.
 """
 
 from diffret_core.config import ContrastiveConfig, GenerationConfig, ModelConfig, Recipe
@@ -32,7 +34,8 @@ def msrvtt(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Re
     """Train on MSR-VTT's 9,000 videos, one caption at a time, for the test of 1,000 pairs ("1k-A").
 
     Command: diffret train --recipe msrvtt --data ANNOTATIONS --videos VIDEOS; --protocol 7k or full for other splits.
-    Hardware: a GPU with 24 GB; or several, by torchrun.
+    Hardware: a GPU with 32 GB, since stage 2 holds 24 for a moment; with ViT-L/14 one with 48. Several by torchrun, but
+    each holds all features. Disk: 21 GB.
     Published, text-to-video R@1: 49.0; another implementation of the authors' code: 47.3.
     """
     return _benchmark("msrvtt", 32, 12, clip=clip, pretrained=pretrained, seed=seed)
@@ -42,7 +45,8 @@ def lsmdc(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Rec
     """Train on LSMDC's 101,079 film clips with one sentence each.
 
     Command: diffret train --recipe lsmdc --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 40 GB: the similarity of all clips and sentences alone, which stage 2 draws from, takes 20.
+    Hardware: a GPU with 141 GB: the similarity of all clips and sentences, which stage 2 draws from, takes 41, and is
+    there twice for a moment. Disk: 190 GB, most of it decoded frames.
     Published, text-to-video R@1: 24.4.
     """
     return _benchmark("lsmdc", 32, 12, clip=clip, pretrained=pretrained, seed=seed)
@@ -52,7 +56,7 @@ def msvd(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Reci
     """Train on MSVD's 1,200 videos with about 40 captions each; each test video has several too.
 
     Command: diffret train --recipe msvd --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 24 GB.
+    Hardware: a GPU with 24 GB. Disk: 8 GB.
     Published, text-to-video R@1: 46.6.
     """
     return _benchmark("msvd", 32, 12, clip=clip, pretrained=pretrained, seed=seed)
@@ -62,7 +66,7 @@ def activitynet(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) 
     """Train on ActivityNet Captions: a video's sentences as one paragraph, 64 words and 64 frames.
 
     Command: diffret train --recipe activitynet --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 24 GB.
+    Hardware: a GPU with 24 GB. Disk: 98 GB, most of it decoded frames.
     Published, text-to-video R@1: 45.8.
     """
     return _benchmark("activitynet", 64, 64, clip=clip, pretrained=pretrained, seed=seed)
@@ -72,7 +76,7 @@ def didemo(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Re
     """Train on DiDeMo: a video's descriptions as one paragraph, 64 words and 64 frames.
 
     Command: diffret train --recipe didemo --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 24 GB.
+    Hardware: a GPU with 24 GB. Disk: 87 GB, most of it decoded frames.
     Published, text-to-video R@1: 46.7.
     """
     return _benchmark("didemo", 64, 64, clip=clip, pretrained=pretrained, seed=seed)
