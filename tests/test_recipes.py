@@ -51,7 +51,7 @@ def test_models_have_the_sizes_of_their_clip(clip):
         model = Retriever(recipe("msrvtt", clip=clip).model)
     dim = 768 if "L-14" in clip else 512
     assert model.config.dim == dim
-    assert sum(value.numel() for value in model.text_query_denoiser.parameters()) == 10 * dim**2 + 11 * dim + 1
+    assert sum(value.numel() for value in model.text_query_denoiser.parameters()) == 10 * dim**2 + 7 * dim + 1
 
 
 def test_unknown_recipes_and_choices_are_refused():

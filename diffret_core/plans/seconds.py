@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -37,7 +37,8 @@ _COMPARED = (32, 128)  # texts and videos
 QUERIES = 32
 
 
-class Time(NamedTuple):
+@dataclass(frozen=True)
+class Time:
     """How long something takes here: the very thing was timed, or less of it and scaled up."""
 
     seconds: float
