@@ -136,6 +136,8 @@ class GenerationConfig:
         batch_size: Queries per step and direction.
         num_candidates: N, the positive and N-1 hard negatives.
         negative_pool: The negatives are drawn from this many most similar items; N-1 takes the hardest themselves.
+        mining_precision: Of the similarity of all captions and videos, from which the negatives are chosen; it is
+            the largest thing in memory where there are many.
         learning_rate: Peak rate.
         loss_scale: Factor on the estimate before the cross-entropy.
         offset_penalty: See `losses.generation_loss`.
@@ -153,6 +155,7 @@ class GenerationConfig:
     batch_size: int = 128
     num_candidates: int = 32
     negative_pool: int = 31
+    mining_precision: Precision = "float32"
     learning_rate: float = 1e-4
     loss_scale: float = 100.0
     offset_penalty: float = 0.0
@@ -171,6 +174,7 @@ class GenerationConfig:
         at_least("batch_size", self.batch_size, 1)
         at_least("num_candidates", self.num_candidates, 2)
         at_least("negative_pool", self.negative_pool, self.num_candidates - 1)
+        one_of("mining_precision", self.mining_precision, get_args(Precision))
         above_zero("learning_rate", self.learning_rate)
         above_zero("loss_scale", self.loss_scale)
         at_least("offset_penalty", self.offset_penalty, 0.0)

@@ -84,7 +84,7 @@ def _benchmark(name: str, max_words: int, max_frames: int, *, clip: str, pretrai
             compute_precision="bfloat16",
             frames_on_disk=True,
         ),
-        generation=GenerationConfig(num_steps=num_steps, batch_size=BATCH_SIZE),
+        generation=GenerationConfig(num_steps=num_steps, batch_size=BATCH_SIZE, mining_precision="float16"),
         seed=seed,
         clip_name=clip,
         pretrained=pretrained,
