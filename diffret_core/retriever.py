@@ -77,16 +77,10 @@ class Retriever(nn.Module):
         return VideoFeatures(self.temporal(scaled, frame_mask), frame_mask)
 
     def similarity(
-        self,
-        texts: TextFeatures,
-        videos: VideoFeatures,
-        *,
-        dtype: torch.dtype | None = None,
-        progress: Progress | None = None,
+        self, texts: TextFeatures, videos: VideoFeatures, *, progress: Progress | None = None
     ) -> Float[Tensor, "T V"]:
-        """Compare all texts with all videos: S; see `similarity.TokenInteraction`."""
-        features = texts.words, texts.word_mask, videos.frames, videos.frame_mask
-        return self.interaction(*features, dtype=dtype, progress=progress)
+        """Compare all texts with all videos: S. Progress is told how many texts are done, and of how many."""
+        return self.interaction(texts.words, texts.word_mask, videos.frames, videos.frame_mask, progress=progress)
 
     def bind_denoiser(
         self,

@@ -47,7 +47,9 @@ def generation_trainer(
         ValueError: If a video has no caption.
     """
     with torch.no_grad():
-        similarity = model.similarity(texts, views[0], dtype=getattr(torch, config.mining_precision))  # [T, V]
+        similarity = model.interaction(  # [T, V]
+            texts.words, texts.word_mask, *views[0], dtype=getattr(torch, config.mining_precision)
+        )
     device = similarity.device
     captions_of_video = _captions_by_video(video_of_text.cpu(), len(views[0].frames)).to(device)  # [V, C]
     all_views = VideoFeatures(*map(torch.cat, zip(*views, strict=True)))  # [R V, F, D], [R V, F]
