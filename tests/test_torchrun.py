@@ -42,9 +42,9 @@ def test_run_does_not_depend_on_the_number_of_processes(data, tmp_path):
         [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()] for name in ("1", "2")
     ]
     assert [(line["stage"], line["step"]) for line in logs[0]] == [(line["stage"], line["step"]) for line in logs[1]]
-    for lines in zip(*logs, strict=True):
-        # AdamW makes much of the rounding of small gradients
-        assert lines[0]["loss"] == pytest.approx(lines[1]["loss"], rel=1e-3)
+    said = ("loss", "validation_R@1")
+    alone, together = ([line[name] for line in log for name in said if name in line] for log in logs)
+    assert together == pytest.approx(alone, rel=1e-4)  # AdamW makes much of the rounding of small gradients
     files = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("1", "2")]
     assert files[0] == files[1]
 

@@ -83,8 +83,11 @@ def _benchmark(name: str, max_words: int, max_frames: int, *, clip: str, pretrai
             encode_at_once=max(1, _FRAMES_AT_ONCE.get(clip, 24) // max_frames),
             compute_precision="bfloat16",
             frames_on_disk=True,
+            num_looks=NUM_EPOCHS,
         ),
-        generation=GenerationConfig(num_steps=num_steps, batch_size=BATCH_SIZE, mining_precision="float16"),
+        generation=GenerationConfig(
+            num_steps=num_steps, batch_size=BATCH_SIZE, mining_precision="float16", num_looks=NUM_EPOCHS
+        ),
         seed=seed,
         clip_name=clip,
         pretrained=pretrained,

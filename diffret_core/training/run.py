@@ -14,15 +14,24 @@ from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate, score_all
-from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files
+from diffret_core.galleries import Gallery, encode_captions, encode_gallery, encode_video_files
 from diffret_core.processes import check_batches, first_does, first_goes_first, from_first, is_first
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.tensor_files import write_json
 from diffret_core.training.first_stage import FRAMES, new_model, pretraining_stages, train_encoders
 from diffret_core.training.generation import generation_trainer, start_from_stage1
-from diffret_core.training.run_data import captions_of, paths_of
-from diffret_core.training.run_folder import Listen, alone_in, check_first_stage, claim, state_file, take_steps
+from diffret_core.training.run_data import captions_of, like_the_test, paths_of
+from diffret_core.training.run_folder import (
+    Listen,
+    alone_in,
+    best_file,
+    check_first_stage,
+    claim,
+    state_file,
+    take_steps,
+)
+from diffret_core.training.selection import Selection, combined_recall
 from diffret_core.training.views import view_for_stage2
 
 
@@ -91,6 +100,7 @@ def train(
             metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
             for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
                 state_file(output, name).unlink(missing_ok=True)
+                best_file(output, name).unlink(missing_ok=True)
         return from_first(metrics)
 
 
@@ -135,8 +145,24 @@ def _second_stage(
         wording=torch.tensor([numbers[caption] for caption in captions], device=model.device),
         seed=recipe.seed,
     )
-    take_steps(trainer, "stage 2", output, listen)
+    selection = None
+    if recipe.generation.num_looks:
+        with first_goes_first():
+            gallery = _validation_gallery(model, collection, cache_folder, listen)
+        judge = partial(combined_recall, model, gallery)
+        selection = Selection(best_file(output, "stage 2"), recipe.generation.num_looks, judge)
+    take_steps(trainer, "stage 2", output, listen, selection=selection)
     model.eval()
+
+
+def _validation_gallery(model: Retriever, collection: Collection, cache_folder: Path, listen: Listen) -> Gallery:
+    return encode_gallery(
+        model,
+        like_the_test(collection),
+        "validation",
+        cache_folder=cache_folder,
+        progress=lambda done, total: listen("encoding validation videos", done, total, None),
+    )
 
 
 def _finish(
@@ -147,13 +173,7 @@ def _finish(
     about = {"recipe": recipe.name, "seed": recipe.seed, "torch": torch.__version__}
     save_checkpoint(output, model, dtype=dtype, about=about)
     stored = load_checkpoint(output, device=model.device)
-    gallery = encode_gallery(
-        stored,
-        collection.with_one_caption("validation") if _tests_on_pairs(collection) else collection,
-        "validation",
-        cache_folder=cache_folder,
-        progress=lambda done, total: listen("encoding validation videos", done, total, None),
-    )
+    gallery = _validation_gallery(stored, collection, cache_folder, listen)
     scores = score_all(
         stored,
         gallery.texts,
@@ -166,7 +186,3 @@ def _finish(
     metrics = evaluate(scores, gallery.video_of_text, scoring)
     write_json(output / "metrics.json", {"split": "validation", **metrics})
     return metrics
-
-
-def _tests_on_pairs(collection: Collection) -> bool:
-    return len(collection.pairs("test")) == len(collection.video_ids("test"))
