@@ -111,14 +111,14 @@ def refuse_other_architecture(found: dict[str, Any], config: ModelConfig) -> Non
     Raises:
         ValueError: If a size differs, or there are fewer frame positions than frames.
     """
-    temporal = "num_temporal_layers"
-    sizes = [(temporal, found[temporal], config.num_temporal_layers)]
+    sizes: list[tuple[str, Any, Any]] = []
     for part, ours in config.clip.items():
         theirs = found["clip"][part]
         if isinstance(ours, Mapping):
             sizes += [(f"clip.{part}.{name}", theirs[name], size) for name, size in ours.items() if name in theirs]
         else:
             sizes.append((f"clip.{part}", theirs, ours))
+    sizes.append(("num_temporal_layers", found["num_temporal_layers"], config.num_temporal_layers))
     mend = "choose the recipe, and with --clip the CLIP, that it was trained with"
     for name, its, expected in sizes:
         if its != expected:

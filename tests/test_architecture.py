@@ -37,6 +37,7 @@ LAYERS = (
         "scores",
         "evaluation",
         "querybanks",
+        "measurement",
         "checkpoints",
         "galleries",
         "search",

@@ -55,25 +55,25 @@ _PUBLISHED: dict[str, tuple[int, tuple[PublishedRow, ...]]] = {
     "msrvtt": (
         1_000,
         (
-            _paper(_TEXT, (49.0, 75.2, 82.7), 2, 12.1),
-            _paper(_VIDEO, (47.7, 73.8, 84.5), 2, 8.8),
+            _paper(_TEXT, (49.0, 75.2, 82.7), 2.0, 12.1),
+            _paper(_VIDEO, (47.7, 73.8, 84.5), 2.0, 8.8),
             _single("another paper, stage 1 alone", 46.6),
             _single("independent reproduction, stage 1", 46.8),
             _single("independent reproduction, both stages", 47.3),
             _single("CLIP, zero-shot", 31.1),
         ),
     ),
-    "lsmdc": (1_000, (_paper(_TEXT, (24.4, 43.1, 54.3), 8, 40.7), _not_verified(_VIDEO))),
-    "msvd": (670, (_paper(_TEXT, (46.6, 75.9, 84.1), 2, 15.7), _paper(_VIDEO, (61.9, 88.3, 92.9)))),
+    "lsmdc": (1_000, (_paper(_TEXT, (24.4, 43.1, 54.3), 8.0, 40.7), _not_verified(_VIDEO))),
+    "msvd": (670, (_paper(_TEXT, (46.6, 75.9, 84.1), 2.0, 15.7), _paper(_VIDEO, (61.9, 88.3, 92.9)))),
     "activitynet": (
         4_917,
         (
-            _paper(_TEXT, (45.8, 75.6, 86.3), 2, 6.5),
-            _paper(_VIDEO, (43.8, 75.3, 86.7), 2, 6.3),
+            _paper(_TEXT, (45.8, 75.6, 86.3), 2.0, 6.5),
+            _paper(_VIDEO, (43.8, 75.3, 86.7), 2.0, 6.3),
             _single("paper, with QB-norm", 48.1),
         ),
     ),
-    "didemo": (1_004, (_paper(_TEXT, (46.7, 74.7, 82.7), 2, 14.3), _not_verified(_VIDEO))),
+    "didemo": (1_004, (_paper(_TEXT, (46.7, 74.7, 82.7), 2.0, 14.3), _not_verified(_VIDEO))),
 }
 
 
