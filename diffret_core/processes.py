@@ -130,6 +130,28 @@ def all_rows(part: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "B2 ..."]:
     return torch.cat(parts)
 
 
+def share_size(num_rows: int) -> int:
+    """Count the rows in one share of `own_share`."""
+    return -(-num_rows // num_processes())
+
+
+def own_share(rows: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "B2 ..."]:
+    """Take this process's share of any number of rows, at least one; `all_shares` puts together what comes of them.
+
+    All shares are of one size. Where the rows do not go round, the last ones repeat the last row.
+    """
+    if num_processes() == 1:
+        return rows
+    size = share_size(len(rows))
+    first = distributed.get_rank() * size
+    return rows[torch.arange(first, first + size, device=rows.device).clamp(max=len(rows) - 1)]
+
+
+def all_shares(share: Shaped[Tensor, "B ..."], num_rows: int) -> Shaped[Tensor, "B2 ..."]:
+    """Put together what the processes have computed of their shares, in the order of the rows, without repetitions."""
+    return all_rows(share)[:num_rows]
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Give every process the mean of all processes' gradients."""
     if num_processes() == 1:

@@ -84,12 +84,14 @@ def test_search_reads_the_beginning_of_a_huge_text(options, capsys):
 
 def test_evaluate_prints_both_directions_and_all_methods(options, capsys):
     assert main(["evaluate", "--json", *options]) == 0
-    metrics = json.loads(capsys.readouterr().out)
-    assert set(metrics) == {"text_to_video", "video_to_text"}
-    for methods in metrics.values():
-        assert set(methods) == {"similarity", "generator", "combined"}
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == {"text_to_video", "video_to_text", "protocol", "published"}
+    for direction in ("text_to_video", "video_to_text"):
+        methods = document[direction]
+        assert list(methods)[:3] == ["similarity", "generator", "combined"]
         for method, one in methods.items():
             more = {"R@1_gain", "R@1_gain_interval"} if method == "combined" else set()
+            more |= {"transductive"} if "dual softmax" in method else set()
             usual = {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval", "gallery_size"}
             assert set(one) == usual | more
             assert one["R@5"] == 100  # four videos
@@ -116,15 +118,15 @@ def test_evaluate_measures_on_another_test_list(data, options, capsys):
 
 
 def test_evaluate_draws_as_many_samples_as_it_is_told(options, monkeypatch):
-    from diffret_core import evaluation
+    from diffret_core import measurement
 
-    asked, score_all = [], evaluation.score_all
+    asked, score_all = [], measurement.score_all
 
     def watching(model, *features, **settings):
         asked.append(model.config.scoring.num_draws)
         return score_all(model, *features, **settings)
 
-    monkeypatch.setattr(evaluation, "score_all", watching)
+    monkeypatch.setattr(measurement, "score_all", watching)
     for arguments in ([], ["--num-draws", "3"]):
         assert main(["evaluate", *arguments, *options]) == 0
     assert asked == [1, 3]
@@ -207,6 +209,15 @@ def test_search_uses_a_released_checkpoint_file(data, tmp_path, capsys):
         (["search", "a star", "--save-plot", "/nowhere/plot.png"], "/nowhere"),
         (["search", "a star", "--top", "0"], "--top is 0"),
         (["train", "--recipe", "huge"], "there is no recipe 'huge'"),
+        (["evaluate", "--recipe", "huge"], "there is no recipe 'huge'"),
+        (["evaluate", "--released", "x.bin"], "--released needs --recipe"),
+        (["evaluate", "--released", "x.bin", "--recipe", "tiny", "--model", "y"], "measure one model at a time"),
+        (["evaluate", "--mode", "default"], "--mode is for a released checkpoint"),
+        (["evaluate", "--recipe", "tiny", "--set", "seed=1"], "--set is for a released checkpoint"),
+        (["evaluate", "--markdown", "/nowhere/t.md"], "there is no such folder"),
+        (["evaluate", "--num-seeds", "0"], "the number of noise seeds is 0"),
+        (["evaluate", "--bank", "-1"], "the size of the bank is -1"),
+        (["evaluate", "--beta", "0"], "beta is 0.0"),
         (["parity", "/nowhere"], "there is no such file"),
     ],
 )

@@ -8,9 +8,10 @@ from tiny_collection import make_collection, tiny_recipe
 from diffret_core.checkpoints import load_checkpoint, save_checkpoint
 from diffret_core.config import DIRECTIONS, PretrainingConfig, ScoringConfig
 from diffret_core.datasets import read_collection
-from diffret_core.evaluation import evaluate, score_all
+from diffret_core.evaluation import evaluate
 from diffret_core.galleries import encode_gallery
 from diffret_core.retriever import Retriever
+from diffret_core.scores import score_all
 from diffret_core.training import first_stage, run
 from diffret_core.training.generation import generation_trainer
 from diffret_core.training.pairs import TrainingPairs

@@ -13,7 +13,8 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    shared.add_recipe(parser)
+    shared.add_recipe(parser, required=True)
+    parser.add_argument("--pretrained", metavar="TAG", help="where CLIP starts: an open_clip tag, or a weight file")
     parser.add_argument("--output", metavar="FOLDER", help="where the run is kept (default: runs/RECIPE)")
     parser.add_argument(
         "--rehearse",
@@ -22,9 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, help="seed of every random choice (the recipe's if not given)")
     parser.add_argument("--stage1", metavar="FOLDER", help="a run whose stage 1 is used as it is: train stage 2 only")
-    parser.add_argument(
-        "--any-size", action="store_true", help="the data may have other numbers of videos than the published benchmark"
-    )
     shared.add_allow_missing(parser)
     shared.add_device(parser)
     shared.add_data(parser)
@@ -34,20 +32,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, with a bar that shows the time left, and print the metrics on validation."""
     from contextlib import nullcontext
 
-    from diffret_core.cli.evaluate import print_metrics
-    from diffret_core.cli.inputs import chosen_recipe, open_collection
+    from diffret_core.cli.inputs import chosen_recipe, count_allowance, open_collection
     from diffret_core.cli.progress import Bars
-    from diffret_core.datasets import READERS, refuse_missing
+    from diffret_core.cli.tables import print_metrics
+    from diffret_core.datasets import refuse_missing
     from diffret_core.processes import is_first, joined
     from diffret_core.recipes import first_videos, rehearsal
     from diffret_core.retriever import choose_device
     from diffret_core.training.run import train
 
-    chosen = chosen_recipe(arguments, seed=arguments.seed)
+    chosen = chosen_recipe(arguments, pretrained=arguments.pretrained, seed=arguments.seed)
     output = arguments.output or f"runs/{chosen.name}{'-rehearsal' if arguments.rehearse else ''}"
-    benchmark = chosen.name in READERS and not arguments.any_size
     collection = open_collection(  # what a model is chosen on, it must not learn
-        arguments, hold_out_validation=True, count_allowance=0 if benchmark else None
+        arguments, hold_out_validation=True, count_allowance=count_allowance(arguments, chosen)
     )
     if arguments.rehearse:
         chosen, collection = rehearsal(chosen), first_videos(collection)

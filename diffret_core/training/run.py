@@ -13,11 +13,12 @@ from diffret_core.checkpoints import CONFIG_FILE, load_checkpoint, save_checkpoi
 from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
-from diffret_core.evaluation import choose_scoring, evaluate, score_all
+from diffret_core.evaluation import choose_scoring, evaluate
 from diffret_core.galleries import Gallery, encode_captions, encode_gallery, encode_video_files
 from diffret_core.processes import check_batches, first_does, first_goes_first, from_first, is_first
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
+from diffret_core.scores import score_all
 from diffret_core.tensor_files import write_json
 from diffret_core.training.first_stage import FRAMES, new_model, pretraining_stages, train_encoders
 from diffret_core.training.generation import generation_trainer, start_from_stage1
@@ -95,13 +96,11 @@ def train(
         model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
         cache_folder = encoders_folder / "features"
         _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-        metrics: dict[str, Any] = {}
-        if is_first():
-            metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-            for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
-                state_file(output, name).unlink(missing_ok=True)
-                best_file(output, name).unlink(missing_ok=True)
-        return from_first(metrics)
+        metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
+        for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
+            for kept in (state_file(output, name), best_file(output, name)):
+                first_does(partial(kept.unlink, missing_ok=True))
+        return metrics
 
 
 def _new_denoisers(model: Retriever, seed: int) -> None:
@@ -169,9 +168,9 @@ def _finish(
     model: Retriever, recipe: Recipe, collection: Collection, output: Path, *, cache_folder: Path, listen: Listen
 ) -> dict[str, Any]:
     """Save the model, and choose its scoring and measure it as it will be loaded, on pairs like those of the test."""
-    dtype = getattr(torch, recipe.stored_precision)
     about = {"recipe": recipe.name, "seed": recipe.seed, "torch": torch.__version__}
-    save_checkpoint(output, model, dtype=dtype, about=about)
+    save = partial(save_checkpoint, output, dtype=getattr(torch, recipe.stored_precision), about=about)
+    first_does(lambda: save(model))
     stored = load_checkpoint(output, device=model.device)
     gallery = _validation_gallery(stored, collection, cache_folder, listen)
     scores = score_all(
@@ -180,9 +179,9 @@ def _finish(
         gallery.videos,
         progress=lambda done, total: listen("generating for validation", done, total, None),
     )
-    scoring = choose_scoring(scores, gallery.video_of_text, stored.config.scoring)
+    scoring = from_first(choose_scoring(scores, gallery.video_of_text, stored.config.scoring))
     stored.config = replace(stored.config, scoring=scoring)
-    save_checkpoint(output, stored, dtype=dtype, about=about)
-    metrics = evaluate(scores, gallery.video_of_text, scoring)
-    write_json(output / "metrics.json", {"split": "validation", **metrics})
+    first_does(lambda: save(stored))
+    metrics = from_first(evaluate(scores, gallery.video_of_text, scoring))
+    first_does(lambda: write_json(output / "metrics.json", {"split": "validation", **metrics}))
     return metrics

@@ -10,12 +10,13 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from diffret_core.config import DIRECTIONS
-from diffret_core.evaluation import choose_scoring, direction_ranks, score_all
+from diffret_core.evaluation import choose_scoring, direction_ranks
 from diffret_core.features import VideoFeatures
 from diffret_core.galleries import Gallery, encode_captions
 from diffret_core.metrics import best_in_group, retrieval_metrics, target_ranks
 from diffret_core.processes import first_does
 from diffret_core.retriever import Retriever
+from diffret_core.scores import score_all
 from diffret_core.tensor_files import read_tensors, write_tensors
 from diffret_core.training.pairs import Normalise
 from diffret_core.training.trainer import Trainer, as_finished
