@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmark_layouts import make_layout
+from benchmark_layouts import LAYOUTS, make_layout
 from pytest import fixture, mark
 from tiny_collection import make_collection, tiny_recipe
 from tiny_models import released_state_dict, tiny_retriever
@@ -149,6 +149,16 @@ def test_published_figures_stand_beside_the_benchmarks_and_are_marked(
     assert "not the published msrvtt of" in text and "test has 4 videos, expected 1000" in text
     assert "published figures" in text.lower()
     assert document(capsys, *options, "--split", "validation")[0]["published"] == {}
+
+
+@mark.parametrize("name", LAYOUTS)
+def test_every_benchmark_is_measured_by_its_recipe(name, tmp_path, model_folder, monkeypatch, capsys):
+    monkeypatch.setitem(RECIPES, name, lambda: tiny_recipe(name=name, collection=name))
+    folder = make_layout(name, tmp_path / name)
+    found, _ = document(capsys, "--recipe", name, "--any-size", "--data", folder, "--model", model_folder)
+    assert (found["protocol"]["collection"], found["protocol"]["num_videos"]) == (name, 4)
+    assert set(BANKED) <= set(found["text_to_video"])
+    assert all("published (paper), not ours" in found["published"][direction] for direction in DIRECTIONS)
 
 
 def test_recipe_demands_the_published_numbers(benchmark, small_recipe, model_folder, capsys):
