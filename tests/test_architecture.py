@@ -46,7 +46,7 @@ LAYERS = (
     }
     | {"released", "frame_files"},
     {"recipes"},
-    {"studies", "bench", "index", "doctor"},
+    {"studies", "bench", "index", "doctor", "plans"},
     {"course"},
     {"cli"},  # above course because `diffret search --save-plot` draws with its figures
     {"__main__"},
@@ -73,7 +73,9 @@ OWNERS = {
     "IPython": {"course"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "misc", "common", "v2"}
-BASES = {"Module", "NamedTuple", "Function"}  # autograd.Function: the one way to give a gradient by hand
+BASES = {"Module", "NamedTuple"}
+BASES |= {"Function"}  # autograd.Function: the one way to give a gradient by hand
+BASES |= {"TorchDispatchMode"}  # the one way to see every tensor that is made
 NESTING = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -10,7 +10,7 @@ from diffret_core.cli.main import main
 from diffret_core.datasets import READERS, read_collection
 from diffret_core.encoders import clip_architecture
 from diffret_core.recipes import RECIPES, first_videos, recipe, rehearsal, with_settings
-from diffret_core.recipes.benchmarks import NUM_CAPTIONS
+from diffret_core.recipes.benchmarks import PUBLISHED
 from diffret_core.retriever import Retriever
 
 CLIPS = ("ViT-B-32-quickgelu", "ViT-B-16-quickgelu", "ViT-L-14-quickgelu")
@@ -26,7 +26,7 @@ def test_there_is_a_recipe_for_every_benchmark():
 def test_recipe_goes_five_times_through_the_published_captions(tmp_path, name):
     folder = make_layout(name, tmp_path / name, with_videos=False)
     published = read_collection(name, folder, hold_out_validation=True).published
-    assert NUM_CAPTIONS[name] == published.train.num_captions
+    assert PUBLISHED[name] == published
     for stage in (recipe(name).contrastive, recipe(name).generation):
         batches = published.train.num_captions // stage.batch_size
         assert stage.num_steps == 5 * batches

@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Callable
 
 from diffret_core.config import Recipe
-from diffret_core.recipes.benchmarks import activitynet, didemo, lsmdc, msrvtt, msvd
-from diffret_core.recipes.rehearsal import first_videos, rehearsal
+from diffret_core.recipes.benchmarks import PUBLISHED, activitynet, didemo, lsmdc, msrvtt, msvd
+from diffret_core.recipes.rehearsal import first_counts, first_videos, rehearsal
 from diffret_core.recipes.settings import with_settings
 from diffret_core.recipes.tiny import tiny
 
@@ -37,4 +37,4 @@ def recipe(name: str, **choices: str | int | None) -> Recipe:
     return RECIPES[name](**given)
 
 
-__all__ = ["RECIPES", "first_videos", "recipe", "rehearsal", "with_settings"]
+__all__ = ["PUBLISHED", "RECIPES", "first_counts", "first_videos", "recipe", "rehearsal", "with_settings"]

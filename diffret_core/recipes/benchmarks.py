@@ -9,13 +9,21 @@ tuned on the real data: `clip_learning_rate` above all, which others who train i
 """
 
 from diffret_core.config import ContrastiveConfig, GenerationConfig, ModelConfig, Recipe
+from diffret_core.datasets import Counts, SplitCounts
 from diffret_core.encoders import clip_architecture
 
 NUM_EPOCHS = 5
 BATCH_SIZE = 128
 CLIP = "ViT-B-32-quickgelu"
-# captions to train on, after the videos to validate with are held out where the benchmark names none
-NUM_CAPTIONS = {"msrvtt": 170_060, "lsmdc": 101_079, "msvd": 48_774, "activitynet": 9_509, "didemo": 8_392}
+# videos and captions of train, validation and test, after the videos to validate with are held out of train where the
+# benchmark names none; the readers have the same numbers beside the files
+PUBLISHED = {
+    "msrvtt": Counts(SplitCounts(8_503, 170_060), SplitCounts(497, 9_940), SplitCounts(1_000, 1_000)),
+    "lsmdc": Counts(SplitCounts(101_079, 101_079), SplitCounts(7_408, 7_408), SplitCounts(1_000, 1_000)),
+    "msvd": Counts(SplitCounts(1_200, 48_774), SplitCounts(100, 4_290), SplitCounts(670, 27_763)),
+    "activitynet": Counts(SplitCounts(9_509, 9_509), SplitCounts(500, 500), SplitCounts(4_917, 4_917)),
+    "didemo": Counts(SplitCounts(8_392, 8_392), SplitCounts(1_065, 1_065), SplitCounts(1_004, 1_004)),
+}
 # frames whose intermediate values take about 7 GB in half precision
 _FRAMES_AT_ONCE = {"ViT-B-32-quickgelu": 384, "ViT-B-16-quickgelu": 96, "ViT-L-14-quickgelu": 24}
 
@@ -71,7 +79,7 @@ def didemo(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Re
 
 
 def _benchmark(name: str, max_words: int, max_frames: int, *, clip: str, pretrained: str, seed: int) -> Recipe:
-    num_steps = NUM_EPOCHS * (NUM_CAPTIONS[name] // BATCH_SIZE)
+    num_steps = NUM_EPOCHS * (PUBLISHED[name].train.num_captions // BATCH_SIZE)
     return Recipe(
         name=name,
         collection=name,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from diffret_core.config import Recipe
-from diffret_core.datasets import Collection
+from diffret_core.datasets import Collection, Counts, SplitCounts
 from diffret_core.datasets.counts import ALL_SPLITS
 
 NUM_VIDEOS = 32
@@ -54,3 +54,8 @@ def first_videos(collection: Collection, num_videos: int = NUM_VIDEOS) -> Collec
     of_split = {split: collection.video_ids(split) for split in ALL_SPLITS}
     kept = {video_id for video_ids in of_split.values() for video_id in video_ids[:num_videos]}
     return collection.without_videos({one for video_ids in of_split.values() for one in video_ids} - kept)
+
+
+def first_counts(counts: Counts, num_videos: int = NUM_VIDEOS) -> Counts:
+    """Count what `first_videos` keeps, where captions are spread evenly over videos."""
+    return Counts(*(SplitCounts(*(one * min(num_videos, split[0]) // split[0] for one in split)) for split in counts))

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from diffret_core import encoders
-from diffret_core.config import Recipe
+from diffret_core.config import ModelConfig, Recipe
 from diffret_core.datasets import Collection
 from diffret_core.features import normalise_entries
 from diffret_core.frame_files import map_videos
@@ -58,13 +58,8 @@ def train_encoders(model: Retriever, recipe: Recipe, collection: Collection, out
     videos = collection.video_ids("train")[: recipe.contrastive.num_videos]
     captions, video_of_text = captions_of(collection, videos)
     word_ids, word_mask = encoders.tokenize(captions, recipe.model.max_words)
-    config = recipe.model
     images, frame_mask = _read(recipe, paths_of(collection, videos), output / FRAMES, "reading training videos", listen)
-
-    def normalise(chosen: UInt8[Tensor, "V F 3 H H"]) -> Float[Tensor, "V F 3 H H"]:
-        flat = normalise_frames(chosen.flatten(0, 1), config.image_mean, config.image_std)
-        return flat.unflatten(0, chosen.shape[:2])
-
+    normalise = normaliser(recipe.model)
     pairs = TrainingPairs(images, frame_mask, word_ids, word_mask, video_of_text)
     _pretrain(model, recipe, pairs, normalise, output=output, listen=listen)
     trainer = contrastive_trainer(model, pairs, recipe.contrastive, normalise, seed=recipe.seed)
@@ -76,6 +71,16 @@ def train_encoders(model: Retriever, recipe: Recipe, collection: Collection, out
     take_steps(trainer, "stage 1", output, listen, selection=selection)
     if recipe.contrastive.zero_unseen_words:
         zero_unseen_words(model, word_ids)
+
+
+def normaliser(config: ModelConfig) -> Normalise:
+    """Make what turns videos as bytes into what a model's image encoder reads."""
+
+    def normalise(chosen: UInt8[Tensor, "V F 3 H H"]) -> Float[Tensor, "V F 3 H H"]:
+        flat = normalise_frames(chosen.flatten(0, 1), config.image_mean, config.image_std)
+        return flat.unflatten(0, chosen.shape[:2])
+
+    return normalise
 
 
 def _read(

@@ -58,15 +58,16 @@ class Trainer:
 
         Buffers are what a step changes besides parameters, such as the running averages of batch normalisation: they
         are part of the state. With `average_decay`, `finish` leaves an average of the weights over the steps.
+        `loss_of_step` and `parameters` stay readable, so that a step can be counted without being taken.
         """
         self.num_steps, self.warmup_fraction = num_steps, warmup_fraction
         self.max_gradient_norm = max_gradient_norm
         self.num_done = 0
-        self._loss_of_step = loss_of_step
+        self.loss_of_step = loss_of_step
         self._buffers = dict(buffers or {})
-        self._parameters = {name: parameter for group in groups for name, parameter in group.parameters.items()}
+        self.parameters = {name: parameter for group in groups for name, parameter in group.parameters.items()}
         self._optimizer = torch.optim.AdamW(_split_by_decay(groups), fused=True)
-        averaged = {} if average_decay is None else self._parameters
+        averaged = {} if average_decay is None else self.parameters
         self._averages = {name: value.detach().clone() for name, value in averaged.items()}
         self._average = get_ema_multi_avg_fn(average_decay or 0.0)
         self._peak_rates = [group["lr"] for group in self._optimizer.param_groups]
@@ -84,36 +85,36 @@ class Trainer:
             fraction = learning_rate_fraction(self.num_done, self.num_steps, self.warmup_fraction)
             for group, peak in zip(self._optimizer.param_groups, self._peak_rates, strict=True):
                 group["lr"] = peak * fraction
-            loss = self._loss_of_step(self.num_done)
+            loss = self.loss_of_step(self.num_done)
             value = mean_of_all(loss).item()
             if not math.isfinite(value):
                 raise ValueError(f"the loss became {value} in step {self.num_done + 1}; {_LOWER_RATE}")
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            average_gradients(self._parameters.values())
-            norm = nn.utils.clip_grad_norm_(self._parameters.values(), self.max_gradient_norm)
+            average_gradients(self.parameters.values())
+            norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.max_gradient_norm)
             if not math.isfinite(float(norm)):
                 raise ValueError(f"the gradient became {float(norm)} in step {self.num_done + 1}; {_LOWER_RATE}")
             self._optimizer.step()
             self.num_done += 1
             if self._averages:
-                self._average([*self._averages.values()], [*self._parameters.values()], self.num_done)
+                self._average([*self._averages.values()], [*self.parameters.values()], self.num_done)
             yield TrainingStep(self.num_done, value, fraction)
 
     @torch.no_grad()
     def finish(self) -> None:
         """Put the averages of the weights in their place, where averages are kept."""
         for name, average in self._averages.items():
-            self._parameters[name].copy_(average)
+            self.parameters[name].copy_(average)
 
     @property
     def weights(self) -> dict[str, Tensor]:
         """What the stage changes in the model, by name: parameters and buffers."""
-        return {**self._parameters, **self._buffers}
+        return {**self.parameters, **self._buffers}
 
     def state(self) -> dict[str, Tensor]:
         """Give everything needed to go on from here: weights and their averages, optimiser moments, the steps done."""
-        tensors = {f"weight.{name}": parameter.detach().clone() for name, parameter in self._parameters.items()}
+        tensors = {f"weight.{name}": parameter.detach().clone() for name, parameter in self.parameters.items()}
         tensors |= {f"buffer.{name}": value.clone() for name, value in self._buffers.items()}
         tensors |= {f"average.{name}": value.clone() for name, value in self._averages.items()}
         tensors["num_done"] = torch.tensor(self.num_done)
@@ -132,7 +133,7 @@ class Trainer:
         for key in (key for key in tensors if key.startswith("optimizer.")):
             _, index, name = key.split(".")
             moments.setdefault(int(index), {})[name] = tensors[key].clone()
-        kept: dict[str, Tensor] = {f"weight.{name}": parameter for name, parameter in self._parameters.items()}
+        kept: dict[str, Tensor] = {f"weight.{name}": parameter for name, parameter in self.parameters.items()}
         kept |= {f"buffer.{name}": value for name, value in self._buffers.items()}
         kept |= {f"average.{name}": value for name, value in self._averages.items()}
         wanted = {name: value.shape for name, value in kept.items()}
