@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-steps", type=int, metavar="K", help="denoising steps (the model's if not given)")
     parser.add_argument("--num-draws", type=int, metavar="M", help="samples per query (the model's if not given)")
     shared.add_allow_missing(parser)
+    shared.add_precision(parser)
     shared.add_json(parser)
     shared.add_seed(parser)
     shared.add_model(parser)
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.split,
             cache_folder=feature_folder(collection, arguments.split),
             allow_missing=arguments.allow_missing,
+            precision=arguments.precision,
             progress=lambda done, total: bars("encoding videos", done, total),
         )
         scores = score_all(
