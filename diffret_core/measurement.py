@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from diffret_core.config import Direction
+from diffret_core.config import ComputePrecision, Direction
 from diffret_core.config.checks import above_zero, at_least
 from diffret_core.datasets import Collection, Split
 from diffret_core.evaluation import Normalisation, evaluate, over_seeds
@@ -29,6 +29,7 @@ class MeasurementSettings:
     Attributes:
         split: Which split.
         allow_missing: So many missing videos may be left out.
+        precision: Of the products inside the video encoder.
         rules: How ranks are counted; see `evaluation.direction_ranks`.
         seed: Seed of every random choice, and of the first noise.
         num_seeds: So many times everything is generated, each time from other noise.
@@ -40,6 +41,7 @@ class MeasurementSettings:
 
     split: Split = "test"
     allow_missing: int = 0
+    precision: ComputePrecision = "float32"
     rules: MetricRules = "corrected"
     seed: int = 0
     num_seeds: int = 1
@@ -89,6 +91,7 @@ def measure(
         settings.split,
         cache_folder=cache_folder,
         allow_missing=settings.allow_missing,
+        precision=settings.precision,
         progress=partial(listen, "encoding videos"),
     )
     scores = score_all(

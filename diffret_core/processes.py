@@ -1,10 +1,10 @@
 """Several processes as one: what torchrun starts computes the loss and the gradients of a single process."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Shaped
@@ -76,6 +76,29 @@ def from_first(value: T) -> T:
     box = [value]
     distributed.broadcast_object_list(box)
     return box[0]
+
+
+def from_all(value: T) -> list[T]:
+    """Give every process what each of them has, the first process's first; each waits for the others."""
+    if num_processes() == 1:
+        return [value]
+    values: list[Any] = [None] * num_processes()
+    distributed.all_gather_object(values, value)
+    return values
+
+
+def own_items(items: Sequence[T]) -> list[T]:
+    """Take this process's share of any number of items: of three processes the second has items 1, 4, 7 and so on."""
+    return list(items[distributed.get_rank() :: num_processes()] if num_processes() > 1 else items)
+
+
+def all_items(share: Sequence[T]) -> list[T]:
+    """Put the shares of all processes together again, in the order in which `own_items` dealt them out."""
+    shares = from_all(list(share))
+    together: list[Any] = [None] * sum(map(len, shares))
+    for place, one in enumerate(shares):
+        together[place :: len(shares)] = one
+    return together
 
 
 def check_batches(batch_sizes: Iterable[int]) -> None:

@@ -11,8 +11,9 @@ from diffret_core.checkpoints import video_encoder_fingerprint
 from diffret_core.config import Direction
 from diffret_core.datasets import Collection
 from diffret_core.evaluation import NORMALISED
+from diffret_core.extraction import sampling_of
 from diffret_core.features import TextFeatures, VideoFeatures, load_features, video_feature_key
-from diffret_core.galleries import Gallery, encode_captions, encode_video_files, feature_folder, sampling_of
+from diffret_core.galleries import Gallery, encode_captions, encode_video_files, feature_folder
 from diffret_core.normalisation import BETA, QueryBank, joined_banks, query_bank
 from diffret_core.randomness import numpy_generator
 from diffret_core.retriever import Progress, Retriever
@@ -55,6 +56,8 @@ def bank_videos(
 ) -> VideoFeatures:
     """Draw training videos, a bank of video queries: those whose features are kept, or any, to be encoded.
 
+    Of several processes each encodes a share, so all of them have to ask.
+
     Args:
         model: The model.
         collection: The collection.
@@ -76,7 +79,7 @@ def bank_videos(
     if not there:
         raise FileNotFoundError(f"{collection.videos_folder}: holds no training video; fetch some for the bank")
     paths = [collection.video_path(there[number]) for number in _draw(len(there), num_queries, seed, "videos")]
-    return encode_video_files(model, paths, cache_folder=cache_folder, progress=progress)
+    return encode_video_files(model, paths, cache_folder=cache_folder, all_processes=True, progress=progress)
 
 
 @torch.no_grad()

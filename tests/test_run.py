@@ -231,7 +231,7 @@ def test_features_are_kept_beside_the_encoders_that_made_them(finished, collecti
         )
         encoded.append((totals.get("encoding training videos", 0), totals.get("encoding validation videos", 0)))
     assert encoded == [(4, 4), (0, 0)]  # the second run finds what the first has encoded
-    assert len(list((source / "stage1" / "features").glob("*.safetensors"))) == 1
+    assert len(list((source / "stage1" / "features").glob("*.safetensors"))) == 2  # of training and of validation
     assert not list(first.rglob("features")) and not list(second.rglob("features"))
     assert list((finished[0] / "stage1" / "features").glob("*.safetensors"))
 

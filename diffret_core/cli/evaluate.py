@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--markdown", metavar="FILE", help="also write a table, beside published figures where there are"
     )
     shared.add_allow_missing(parser)
+    shared.add_precision(parser)
     shared.add_json(parser)
     shared.add_seed(parser)
     shared.add_model(parser)
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = MeasurementSettings(
         split=arguments.split,
         allow_missing=arguments.allow_missing,
+        precision=arguments.precision,
         rules=arguments.metrics,
         seed=arguments.seed,
         num_seeds=arguments.num_seeds,

@@ -15,7 +15,7 @@ from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate
 from diffret_core.galleries import Gallery, encode_captions, encode_gallery, encode_video_files
-from diffret_core.processes import check_batches, first_does, first_goes_first, from_first, is_first
+from diffret_core.processes import check_batches, first_does, from_first, is_first
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
 from diffret_core.scores import score_all
@@ -24,6 +24,8 @@ from diffret_core.training.first_stage import FRAMES, new_model, pretraining_sta
 from diffret_core.training.generation import generation_trainer, start_from_stage1
 from diffret_core.training.run_data import captions_of, like_the_test, paths_of
 from diffret_core.training.run_folder import (
+    STAGE1,
+    STAGE1_FEATURES,
     Listen,
     alone_in,
     best_file,
@@ -79,7 +81,7 @@ def train(
         )
     for split in ("train", "validation"):  # missing videos are named before any work
         paths_of(collection, collection.video_ids(split))
-    encoders_folder = Path(output if first_stage is None else first_stage) / "stage1"
+    encoders_folder = Path(output if first_stage is None else first_stage) / STAGE1
     if first_stage is not None:
         check_first_stage(encoders_folder, recipe)
     check_batches([*(phase.batch_size for phase in recipe.pretraining), recipe.contrastive.batch_size])
@@ -94,7 +96,7 @@ def train(
             first_does(partial(shutil.rmtree, output / FRAMES, ignore_errors=True))
         model = load_checkpoint(encoders_folder, device=device)
         model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
-        cache_folder = encoders_folder / "features"
+        cache_folder = encoders_folder / STAGE1_FEATURES
         _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
         metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
         for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
@@ -121,17 +123,17 @@ def _second_stage(
     first, num_videos = recipe.generation.first_video, recipe.generation.num_videos
     videos = collection.video_ids("train")[first:][:num_videos]
     captions, video_of_text = captions_of(collection, videos)
-    with first_goes_first():  # the others find everything in the cache
-        views = [
-            encode_video_files(
-                model,
-                paths_of(collection, videos),
-                cache_folder=cache_folder,
-                view=view_for_stage2(recipe.generation, number, seed=recipe.seed),
-                progress=lambda done, total: listen("encoding training videos", done, total, None),
-            )
-            for number in range(recipe.generation.num_views)
-        ]
+    views = [
+        encode_video_files(
+            model,
+            paths_of(collection, videos),
+            cache_folder=cache_folder,
+            view=view_for_stage2(recipe.generation, number, seed=recipe.seed),
+            all_processes=True,
+            progress=lambda done, total: listen("encoding training videos", done, total, None),
+        )
+        for number in range(recipe.generation.num_views)
+    ]
     texts = encode_captions(model, captions)
     start_from_stage1(model, texts, views[0])
     numbers = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}
@@ -146,8 +148,7 @@ def _second_stage(
     )
     selection = None
     if recipe.generation.num_looks:
-        with first_goes_first():
-            gallery = _validation_gallery(model, collection, cache_folder, listen)
+        gallery = _validation_gallery(model, collection, cache_folder, listen)
         judge = partial(combined_recall, model, gallery)
         selection = Selection(best_file(output, "stage 2"), recipe.generation.num_looks, judge)
     take_steps(trainer, "stage 2", output, listen, selection=selection)

@@ -21,6 +21,7 @@ from diffret_core.training.selection import Selection
 from diffret_core.training.trainer import Trainer
 
 SAVE_EVERY_STEPS = 100
+STAGE1, STAGE1_FEATURES = "stage1", "features"  # folder in that of the run, and in it what it makes of videos
 Listen = Callable[[str, int, int, float | None], None]  # what is done, how much of it, of how much, the loss
 
 
