@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffret_core.config import ModelConfig, ScheduleKind, model_config_from_json, to_json
-from diffret_core.released import infer_architecture, read_released, translate_names
+from diffret_core.config import Mode, ModelConfig, ScheduleKind, model_config_from_json, to_json
+from diffret_core.released import infer_architecture, read_released, refuse_other_architecture, translate_names
 from diffret_core.retriever import Retriever
 from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors
 
@@ -104,6 +105,31 @@ def load_released_checkpoint(
         schedule=schedule,
         mode="reference",
     )
+    return _fill(Retriever(config), translate_names(released), path).eval()
+
+
+def load_released_as(path: Path | str, config: ModelConfig, *, mode: Mode = "reference") -> Retriever:
+    """Read a released DiffusionRet state dict as the model that a recipe describes.
+
+    Args:
+        path: The file; see `load_released_checkpoint`.
+        config: The recipe's model: its words, frames, noise levels and scoring, which no tensor tells, are taken.
+        mode: "reference" for the released model's exact behaviour, "default" for the corrected one.
+
+    Returns:
+        The model in float32, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, another model's, or of other sizes than the recipe's.
+    """
+    released = read_released(path)
+    architecture = infer_architecture(released)
+    try:
+        refuse_other_architecture(architecture, config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    config = replace(config, **architecture, mode=mode)
     return _fill(Retriever(config), translate_names(released), path).eval()
 
 

@@ -1,99 +1,58 @@
-"""Evaluation: both directions, by similarity, by the generator and by both together; SPEC section 11."""
+"""Evaluation: both directions, by similarity, by the generator and by both together; SPEC sections 11, 12 and 14."""
 
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from diffret_core.candidates import top_candidates
 from diffret_core.config import DIRECTIONS, Direction, ScoringConfig
-from diffret_core.feature_checks import check_texts, check_videos
-from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.metrics import (
-    best_in_group,
+    TieRule,
     bootstrap_interval,
     paired_bootstrap_interval,
     retrieval_metrics,
+    shifted_captions,
     target_ranks,
 )
-from diffret_core.prepared import generate_all
+from diffret_core.normalisation import QueryBank, dual_softmax_scores, querybank_scores
 from diffret_core.randomness import numpy_generator
-from diffret_core.ranking import combined_scores, generator_scores
-from diffret_core.retriever import Generated, Progress, Retriever
+from diffret_core.scores import METHODS, DirectionScores, MetricRules, Scores, item_scores, shifts_captions
 
-METHODS = ("similarity", "generator", "combined")
+NORMALISED = ("similarity", "combined")
+"""Methods whose scores can be normalised; the generator's are places."""
+QUERY_BANK, DUAL_SOFTMAX = "QB-norm", "dual softmax"
 
 ALPHAS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 TEMPERATURES = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_TIES: dict[MetricRules, TieRule] = {"corrected": "pessimistic", "reference": "released"}
 
 
-class DirectionScores(NamedTuple):
-    """What both parts of the model say in one direction.
+class Normalisation(NamedTuple):
+    """What scores are normalised with, in rows of their own.
 
     Attributes:
-        similarity: S, or its transpose for video queries.
-        generated: Candidates and samples of every query.
+        beta: Inverse temperature.
+        banks: Banks of queries by direction and method; a direction without any has no such rows.
     """
 
-    similarity: Float[Tensor, "Q V"]
-    generated: Generated
-
-
-Scores = dict[Direction, DirectionScores]
-
-
-@torch.no_grad()
-def score_all(
-    model: Retriever,
-    texts: TextFeatures,
-    videos: VideoFeatures,
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
-    comparing: Progress | None = None,
-) -> Scores:
-    """Let every text ask for videos and every video for texts.
-
-    Args:
-        model: The model.
-        texts: Features of all texts, on the model's device.
-        videos: Features of all videos, on the model's device.
-        seed: Seed of the sampling noise.
-        progress: Called with the number of queries done and of all queries, of both directions.
-        comparing: Called before that, with the number of texts compared with all videos and of all texts.
-
-    Returns:
-        Scores of both directions.
-
-    Raises:
-        ValueError: Before any work, if the features are none that the model could have given.
-    """
-    check_texts(texts, model.config.dim)
-    check_videos(videos, model.config.dim)
-    similarity = model.similarity(texts, videos, progress=comparing)
-    num_queries, num_done = sum(similarity.shape), 0
-    scores: Scores = {}
-    for direction, rows in zip(DIRECTIONS, (similarity, similarity.T), strict=True):
-        items = top_candidates(rows, model.config.scoring.num_candidates)
-        listen = _counting_on(progress, num_done, num_queries)
-        scores[direction] = DirectionScores(
-            rows, generate_all(model, direction, texts, videos, items, seed=seed, progress=listen)
-        )
-        num_done += len(rows)
-    return scores
-
-
-def _counting_on(progress: Progress | None, num_before: int, num_queries: int) -> Progress | None:
-    """Report the queries of one direction as a part of all queries."""
-    return None if progress is None else lambda done, _: progress(num_before + done, num_queries)
+    beta: float
+    banks: Mapping[Direction, Mapping[str, QueryBank]]
 
 
 def direction_ranks(
-    scores: Scores, direction: Direction, method: str, video_of_text: Int[Tensor, " T"], scoring: ScoringConfig
-) -> Int[Tensor, " Q"]:
-    """Rank each query's target by one method; an equal score counts against it.
+    scores: Scores,
+    direction: Direction,
+    method: str,
+    video_of_text: Int[Tensor, " T"],
+    scoring: ScoringConfig,
+    *,
+    rules: MetricRules = "corrected",
+) -> Int[Tensor, " R"]:
+    """Rank each query's target by one method.
 
     A text looks for its video. A video looks for its captions: with several per video each caption group scores what
     its best caption scores.
@@ -105,32 +64,25 @@ def direction_ranks(
             "combined".
         video_of_text: Which video each text describes.
         scoring: Weight and temperature of the combined score.
+        rules: "corrected": one rank per query, an equal score counts against the target. "reference": as the released
+            code counts, a rank for every place that holds the target's score, and, where videos have several
+            captions, `shifted_captions`.
 
     Raises:
         ValueError: If there is no such method.
     """
-    similarity, generated = scores[direction]
-    if method == "similarity":
-        score = similarity
-    elif method == "generator":
-        score = generator_scores(similarity, generated.candidates, generated.sample)
-    elif method == "combined":
-        score = combined_scores(
-            similarity,
-            generated.candidates,
-            generated.sample,
-            alpha=scoring.alpha,
-            temperature=scoring.temperature,
-        )
-    else:
-        raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-    if direction == "text_to_video":
-        return target_ranks(score, video_of_text)
-    return target_ranks(best_in_group(score.T, video_of_text), torch.arange(score.shape[0], device=score.device))
+    items = item_scores(scores[direction], direction, method, video_of_text, scoring, rules=rules)
+    return _ranks(items, direction, video_of_text, rules)
 
 
 def evaluate(
-    scores: Scores, video_of_text: Int[Tensor, " T"], scoring: ScoringConfig, *, seed: int = 0
+    scores: Scores,
+    video_of_text: Int[Tensor, " T"],
+    scoring: ScoringConfig,
+    *,
+    seed: int = 0,
+    rules: MetricRules = "corrected",
+    normalisation: Normalisation | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Give all metrics of both directions and all three methods, with a 95 % interval of R@1.
 
@@ -139,29 +91,75 @@ def evaluate(
         video_of_text: Which video each text describes.
         scoring: Weight and temperature of the combined score.
         seed: Seed of the bootstrap.
+        rules: How ranks are counted; see `direction_ranks`.
+        normalisation: Adds rows with normalised scores behind those of the three methods: "similarity + QB-norm",
+            "combined + QB-norm" where there is a bank, and the same with "dual softmax", which are marked
+            "transductive": they use the other test queries, and compare with no other row.
 
     Returns:
         metrics[direction][method], with the keys R@1, R@5, R@10, median_rank, mean_rank, R@1_interval and gallery_size
-        (the videos, or the texts, that were ranked); for "combined" also what it gains over the similarity, query by
-        query: R@1_gain and R@1_gain_interval.
+        (the videos, or the texts, that were ranked); under the corrected rules for "combined" also what it gains over
+        the similarity, query by query: R@1_gain and R@1_gain_interval.
     """
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for direction in DIRECTIONS:
-        ranks = {method: direction_ranks(scores, direction, method, video_of_text, scoring) for method in METHODS}
+        rows = _rows(scores[direction], direction, video_of_text, scoring, rules=rules, normalisation=normalisation)
+        ranks = {name: _ranks(items, direction, video_of_text, rules) for name, items in rows}
         result[direction] = {}
-        for method in METHODS:
+        for name in sorted(ranks, key=lambda name: name not in METHODS):  # the methods themselves first
             draw = numpy_generator(seed, f"bootstrap {direction}")
-            interval = list(bootstrap_interval(ranks[method], draw))
-            result[direction][method] = {
-                **retrieval_metrics(ranks[method]),
-                "R@1_interval": interval,
+            result[direction][name] = {
+                **retrieval_metrics(ranks[name]),
+                "R@1_interval": list(bootstrap_interval(ranks[name], draw)),
                 "gallery_size": scores[direction].similarity.shape[1],
+                **({"transductive": True} if name.endswith(DUAL_SOFTMAX) else {}),
             }
-        combined, similarity = (result[direction][method] for method in ("combined", "similarity"))
-        draw = numpy_generator(seed, f"paired bootstrap {direction}")
-        combined["R@1_gain"] = combined["R@1"] - similarity["R@1"]
-        combined["R@1_gain_interval"] = list(paired_bootstrap_interval(ranks["combined"], ranks["similarity"], draw))
+        if rules == "corrected":  # the other rules give more ranks than queries: there are no pairs
+            combined, similarity = (result[direction][method] for method in ("combined", "similarity"))
+            draw = numpy_generator(seed, f"paired bootstrap {direction}")
+            interval = paired_bootstrap_interval(ranks["combined"], ranks["similarity"], draw)
+            combined["R@1_gain"] = combined["R@1"] - similarity["R@1"]
+            combined["R@1_gain_interval"] = list(interval)
     return result
+
+
+def over_seeds(
+    scores_of_seeds: Sequence[Scores],
+    video_of_text: Int[Tensor, " T"],
+    scoring: ScoringConfig,
+    *,
+    rules: MetricRules = "corrected",
+) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """Give the mean and the spread of the metrics over seeds of the sampling noise, of what is generated.
+
+    Args:
+        scores_of_seeds: From `score_all` with different seeds, at least two.
+        video_of_text: Which video each text describes.
+        scoring: Weight and temperature of the combined score.
+        rules: How ranks are counted; see `direction_ranks`.
+
+    Returns:
+        found[direction][method]["mean"] and ["spread"] (standard deviation, of a sample) of R@1, R@5, R@10,
+        median_rank and mean_rank, for "generator" and "combined".
+
+    Raises:
+        ValueError: If there are fewer than two seeds.
+    """
+    if len(scores_of_seeds) < 2:
+        raise ValueError(f"{len(scores_of_seeds)} seeds have no spread; give the scores of at least 2")
+    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {direction: {} for direction in DIRECTIONS}
+    for direction in DIRECTIONS:
+        for method in ("generator", "combined"):
+            metrics = [
+                retrieval_metrics(direction_ranks(scores, direction, method, video_of_text, scoring, rules=rules))
+                for scores in scores_of_seeds
+            ]
+            values = {name: [one[name] for one in metrics] for name in metrics[0]}
+            found[direction][method] = {
+                "mean": {name: statistics.fmean(value) for name, value in values.items()},
+                "spread": {name: statistics.stdev(value) for name, value in values.items()},
+            }
+    return found
 
 
 def choose_scoring(scores: Scores, video_of_text: Int[Tensor, " T"], scoring: ScoringConfig) -> ScoringConfig:
@@ -187,3 +185,30 @@ def choose_scoring(scores: Scores, video_of_text: Int[Tensor, " T"], scoring: Sc
         replace(scoring, alpha=alpha, temperature=temperature) for alpha in ALPHAS for temperature in TEMPERATURES
     ]
     return max(trials, key=quality)
+
+
+def _rows(
+    scores: DirectionScores,
+    direction: Direction,
+    video_of_text: Tensor,
+    scoring: ScoringConfig,
+    *,
+    rules: MetricRules,
+    normalisation: Normalisation | None,
+) -> Iterator[tuple[str, Tensor]]:
+    """Give each row's name and scores, one after the other: all at once would be large."""
+    for method in METHODS:
+        items = item_scores(scores, direction, method, video_of_text, scoring, rules=rules)
+        yield method, items
+        if normalisation is not None and method in NORMALISED:
+            bank = normalisation.banks.get(direction, {}).get(method)
+            if bank is not None:
+                yield f"{method} + {QUERY_BANK}", querybank_scores(items, bank)
+            yield f"{method} + {DUAL_SOFTMAX}", dual_softmax_scores(items, beta=normalisation.beta)
+
+
+def _ranks(items: Tensor, direction: Direction, video_of_text: Tensor, rules: MetricRules) -> Tensor:
+    target = video_of_text if direction == "text_to_video" else torch.arange(len(items), device=items.device)
+    if direction == "text_to_video" and shifts_captions(video_of_text, rules):
+        items, target = shifted_captions(items, video_of_text)
+    return target_ranks(items, target, ties=_TIES[rules])

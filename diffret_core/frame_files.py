@@ -16,7 +16,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from diffret_core.config import ModelConfig
-from diffret_core.galleries import read_one, sampling_of
+from diffret_core.extraction import read_one, sampling_of
 from diffret_core.retriever import Progress
 from diffret_core.tensor_files import read_json, write_json
 

@@ -8,18 +8,12 @@ import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
-from diffret_core.checkpoints import video_encoder_fingerprint
-from diffret_core.config import ModelConfig
+from diffret_core.config import ComputePrecision, ModelConfig
 from diffret_core.datasets import Collection, Split, refuse_missing
-from diffret_core.features import (
-    TextFeatures,
-    VideoFeatures,
-    cached_video_features,
-    load_features,
-    save_features,
-    video_feature_key,
-)
-from diffret_core.frames import View, normalise_frames, read_frames
+from diffret_core.extraction import extractor_of, read_one
+from diffret_core.feature_cache import How, cached_video_features
+from diffret_core.features import TextFeatures, VideoFeatures, load_features, save_features
+from diffret_core.frames import View
 from diffret_core.retriever import Progress, Retriever
 
 TEXTS_AT_ONCE = 256
@@ -77,46 +71,39 @@ def encode_video_files(
     *,
     cache_folder: Path | str,
     view: View | None = None,
+    precision: ComputePrecision = "float32",
+    all_processes: bool = False,
     progress: Progress | None = None,
 ) -> VideoFeatures:
     """Give the features of video files; only those this model has not seen are decoded and encoded.
+
+    Videos are decoded by several threads, ahead of their being encoded; see `feature_cache`.
 
     Args:
         model: The model.
         paths: Video files.
         cache_folder: Where features are kept between runs.
         view: Changes the videos first; None takes them as they are.
-        progress: Called with the number of videos done and to do.
+        precision: Of the products inside the encoder; features of each precision are kept apart.
+        all_processes: Each process that torchrun has started encodes its share, and all of them have to ask.
+        progress: Called with the number of videos that this process has done and has to do.
 
     Returns:
         The features, on the model's device.
 
     Raises:
         FileNotFoundError: If a file is missing.
+        OSError: If there is no room for the features.
         ValueError: If a file is damaged or no video.
     """
-    config = model.config
-
-    @torch.no_grad()
-    def encode(batch: list[Path]) -> VideoFeatures:
-        images, frame_mask = read_videos(batch, config)
-        if view is not None:
-            for path, own, mask in zip(batch, images, frame_mask, strict=True):
-                changed, seen = view.change(path, own[mask])
-                own[mask] = changed
-                mask[mask.clone()] = seen
-        normal = normalise_frames(images.flatten(0, 1), config.image_mean, config.image_std).view(images.shape)
-        normal *= frame_mask[..., None, None, None]  # padding: 0 after normalising
-        encoded = model.encode_videos(normal.to(model.device), frame_mask.to(model.device))
-        return VideoFeatures(encoded.frames.cpu(), encoded.frame_mask.cpu())
-
     videos = cached_video_features(
         paths,
-        encode=encode,
+        extractor_of(model, view=view, precision=precision),
         folder=cache_folder,
-        model_fingerprint=video_encoder_fingerprint(model),
-        sampling=sampling_of(config) if view is None else {**sampling_of(config), "view": view.name},
-        progress=progress,
+        how=How(
+            all_processes=all_processes,
+            listen=lambda done: progress(done.num_encoded, done.num_to_encode) if progress is not None else None,
+        ),
     )
     return VideoFeatures(videos.frames.to(model.device), videos.frame_mask.to(model.device))
 
@@ -130,7 +117,7 @@ def keep_gallery(path: Path, model: Retriever, gallery: Gallery) -> None:
         gallery: The gallery.
     """
     half = VideoFeatures(gallery.videos.frames.half().cpu(), gallery.videos.frame_mask.cpu())
-    save_features(path, half, ids=gallery.video_ids, metadata={"key": _feature_key(model)})
+    save_features(path, half, ids=gallery.video_ids, metadata={"key": extractor_of(model).key})
 
 
 def kept_gallery(path: Path, model: Retriever, collection: Collection, split: Split) -> Gallery:
@@ -151,7 +138,7 @@ def kept_gallery(path: Path, model: Retriever, collection: Collection, split: Sp
     """
     features, video_ids, metadata = load_features(path, VideoFeatures)
     mend = f"run `git checkout -- {path}` for the shipped model's, or `diffret samples features` to make them again"
-    if metadata.get("key") != _feature_key(model):
+    if metadata.get("key") != extractor_of(model).key:
         raise ValueError(f"{path}: features of another model or another version; {mend}")
     position = {video_id: index for index, video_id in enumerate(video_ids)}
     if unknown := set(video_ids) - set(collection.video_ids(split)):
@@ -182,9 +169,10 @@ def encode_gallery(
     *,
     cache_folder: Path | str,
     allow_missing: int = 0,
+    precision: ComputePrecision = "float32",
     progress: Progress | None = None,
 ) -> Gallery:
-    """Encode one split of a collection.
+    """Encode one split of a collection; of several processes each encodes a share, so all of them have to ask.
 
     Args:
         model: The model.
@@ -193,6 +181,7 @@ def encode_gallery(
         cache_folder: Where video features are kept between runs.
         allow_missing: So many videos that are not there may be left out, with their captions: a smaller gallery is an
             easier one, and its numbers compare with no others. See `datasets.refuse_missing`.
+        precision: Of the products inside the video encoder.
         progress: Called with the number of videos done and to do.
 
     Raises:
@@ -202,9 +191,12 @@ def encode_gallery(
     collection = refuse_missing(collection, [split], allowed=allow_missing)
     paths = [collection.video_path(video) for video in collection.video_ids(split)]
     captions = [caption.text for caption in collection.pairs(split)]
+    videos = encode_video_files(
+        model, paths, cache_folder=cache_folder, precision=precision, all_processes=True, progress=progress
+    )
     return Gallery(
         video_ids=list(collection.video_ids(split)),
-        videos=encode_video_files(model, paths, cache_folder=cache_folder, progress=progress),
+        videos=videos,
         captions=captions,
         texts=encode_captions(model, captions),
         video_of_text=torch.tensor(collection.video_of_caption(split), device=model.device),
@@ -217,28 +209,3 @@ def feature_folder(collection: Collection, split: Split) -> Path:
     Each split has its own, so that the shipped features of the sample test videos stay as they are.
     """
     return collection.videos_folder.parent / "features" / split
-
-
-def sampling_of(config: ModelConfig) -> dict[str, str | int | float | bool | None]:
-    """Everything that decides which frames of a video are encoded, and how they are prepared."""
-    return {
-        "max_frames": config.max_frames,
-        "frames_per_second": config.frames_per_second,
-        "image_size": config.image_size,
-        "image_mean": str(config.image_mean),
-        "image_std": str(config.image_std),
-    }
-
-
-def _feature_key(model: Retriever) -> str:
-    return video_feature_key(video_encoder_fingerprint(model), sampling_of(model.config))
-
-
-def read_one(path: Path, config: ModelConfig) -> UInt8[Tensor, "F 3 H H"]:
-    """Decode one video's frames, without padding; see `read_videos`."""
-    return read_frames(
-        path,
-        max_frames=config.max_frames,
-        frames_per_second=config.frames_per_second,
-        image_size=config.image_size,
-    ).frames

@@ -166,11 +166,12 @@ def generate_all(
     videos: VideoFeatures,
     items: Int[Tensor, "Q N"],
     *,
+    queries: Int[Tensor, " Q"] | None = None,
     seed: int = 0,
     compiled: bool = True,
     progress: Progress | None = None,
 ) -> Generated:
-    """Generate a distribution over the candidates of every query of one direction: `Retriever.generate`, but faster.
+    """Generate a distribution over the candidates of many queries of one direction: `Retriever.generate`, but faster.
 
     Args:
         model: The model.
@@ -178,6 +179,7 @@ def generate_all(
         texts: Features of all texts.
         videos: Features of all videos.
         items: Which videos (or texts) each text (or video) chooses from.
+        queries: Which texts (or videos) ask, a row of `items` each; all of them if None.
         seed: Seed of the noise.
         compiled: Whether the walk is the compiled one, where `denoiser_compiled.can_walk`.
         progress: Called with the number of queries done and of all queries.
@@ -190,24 +192,23 @@ def generate_all(
     check_videos(videos, model.config.dim)
     sizes = len(texts.sentence), len(videos.frames)
     num_queries, num_items = sizes if direction == "text_to_video" else reversed(sizes)
-    check_items(items, num_queries, num_items)
+    asking = torch.arange(num_queries, device=items.device) if queries is None else queries
+    check_items(items, len(asking), num_items)
     scoring = model.config.scoring
     levels = sampler.noise_levels(model.config.num_noise_levels, scoring.num_steps)
     prepared = PreparedVideos(model, videos) if direction == "text_to_video" else PreparedTexts(model, texts)
     walk = sample if compiled else PreparedDenoiser.walk
-    samples = []
-    for queries in torch.arange(len(items), device=items.device).split(QUERIES_AT_ONCE):
+    samples: list[Tensor] = []
+    for some, candidates in zip(asking.split(QUERIES_AT_ONCE), items.split(QUERIES_AT_ONCE), strict=True):
         if isinstance(prepared, PreparedVideos):
-            given = prepared.condition(texts.sentence[queries], items[queries])
+            given = prepared.condition(texts.sentence[some], candidates)
         else:
-            given = prepared.condition(
-                VideoFeatures(videos.frames[queries], videos.frame_mask[queries]), items[queries]
-            )
+            given = prepared.condition(VideoFeatures(videos.frames[some], videos.frame_mask[some]), candidates)
         draws = [
             walk(
                 prepared.network,
                 given,
-                draw_query_noise(direction, queries, items.shape[1], seed=seed, draw=draw).to(given.own),
+                draw_query_noise(direction, some, items.shape[1], seed=seed, draw=draw).to(given.own),
                 levels,
                 model.alpha_bar,
             )
@@ -215,5 +216,5 @@ def generate_all(
         ]
         samples.append(torch.stack(draws).mean(dim=0))
         if progress is not None:
-            progress(int(queries[-1]) + 1, len(items))
+            progress(sum(map(len, samples)), len(items))
     return Generated(items, torch.cat(samples))

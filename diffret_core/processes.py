@@ -1,10 +1,10 @@
 """Several processes as one: what torchrun starts computes the loss and the gradients of a single process."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Shaped
@@ -78,6 +78,29 @@ def from_first(value: T) -> T:
     return box[0]
 
 
+def from_all(value: T) -> list[T]:
+    """Give every process what each of them has, the first process's first; each waits for the others."""
+    if num_processes() == 1:
+        return [value]
+    values: list[Any] = [None] * num_processes()
+    distributed.all_gather_object(values, value)
+    return values
+
+
+def own_items(items: Sequence[T]) -> list[T]:
+    """Take this process's share of any number of items: of three processes the second has items 1, 4, 7 and so on."""
+    return list(items[distributed.get_rank() :: num_processes()] if num_processes() > 1 else items)
+
+
+def all_items(share: Sequence[T]) -> list[T]:
+    """Put the shares of all processes together again, in the order in which `own_items` dealt them out."""
+    shares = from_all(list(share))
+    together: list[Any] = [None] * sum(map(len, shares))
+    for place, one in enumerate(shares):
+        together[place :: len(shares)] = one
+    return together
+
+
 def check_batches(batch_sizes: Iterable[int]) -> None:
     """Refuse batches that cannot be dealt out, before anything is computed.
 
@@ -128,6 +151,28 @@ def all_rows(part: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "B2 ..."]:
     parts = [torch.empty_like(part) for _ in range(num_processes())]
     distributed.all_gather(parts, part.contiguous())
     return torch.cat(parts)
+
+
+def share_size(num_rows: int) -> int:
+    """Count the rows in one share of `own_share`."""
+    return -(-num_rows // num_processes())
+
+
+def own_share(rows: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "B2 ..."]:
+    """Take this process's share of any number of rows, at least one; `all_shares` puts together what comes of them.
+
+    All shares are of one size. Where the rows do not go round, the last ones repeat the last row.
+    """
+    if num_processes() == 1:
+        return rows
+    size = share_size(len(rows))
+    first = distributed.get_rank() * size
+    return rows[torch.arange(first, first + size, device=rows.device).clamp(max=len(rows) - 1)]
+
+
+def all_shares(share: Shaped[Tensor, "B ..."], num_rows: int) -> Shaped[Tensor, "B2 ..."]:
+    """Put together what the processes have computed of their shares, in the order of the rows, without repetitions."""
+    return all_rows(share)[:num_rows]
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -1,11 +1,14 @@
 """The released model's state dict, translated: its key names, and the architecture that its tensors imply."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from diffret_core.config import ModelConfig
 
 HEAD_WIDTH = 64  # of every tower of every CLIP
 
@@ -96,6 +99,33 @@ def infer_architecture(released: dict[str, Tensor]) -> dict[str, Any]:
         ) from None
     num_temporal_layers = _num_layers(released, "transformerClip.resblocks.")
     return {"clip": clip, "num_temporal_layers": num_temporal_layers, "num_frame_positions": num_positions}
+
+
+def refuse_other_architecture(found: dict[str, Any], config: ModelConfig) -> None:
+    """Refuse a checkpoint whose sizes are not those of a configuration.
+
+    Args:
+        found: From `infer_architecture`.
+        config: What is expected; what it leaves open, open_clip has a default for.
+
+    Raises:
+        ValueError: If a size differs, or there are fewer frame positions than frames.
+    """
+    sizes: list[tuple[str, Any, Any]] = []
+    for part, ours in config.clip.items():
+        theirs = found["clip"][part]
+        if isinstance(ours, Mapping):
+            sizes += [(f"clip.{part}.{name}", theirs[name], size) for name, size in ours.items() if name in theirs]
+        else:
+            sizes.append((f"clip.{part}", theirs, ours))
+    sizes.append(("num_temporal_layers", found["num_temporal_layers"], config.num_temporal_layers))
+    mend = "choose the recipe, and with --clip the CLIP, that it was trained with"
+    for name, its, expected in sizes:
+        if its != expected:
+            raise ValueError(f"its {name} is {its}, the recipe's is {expected}; {mend}")
+    num_positions = found["num_frame_positions"]
+    if num_positions < config.max_frames:
+        raise ValueError(f"it has {num_positions} frame positions, the recipe takes {config.max_frames} frames; {mend}")
 
 
 def translate_names(released: dict[str, Tensor]) -> dict[str, Tensor]:

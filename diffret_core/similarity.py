@@ -52,6 +52,7 @@ class TokenInteraction(nn.Module):
         frames: Float[Tensor, "V F D"],
         frame_mask: Bool[Tensor, "V F"],
         *,
+        dtype: torch.dtype | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Float[Tensor, "T V"]:
         """Compare all texts with all videos, block by block: the word-by-frame cosines of all are never held.
@@ -63,6 +64,7 @@ class TokenInteraction(nn.Module):
             word_mask: True for real tokens, at least one per text.
             frames: Frame features, not normalised.
             frame_mask: True for real frames, at least one per video.
+            dtype: Of S, which is computed as precisely as the features are; theirs if None.
             progress: Called with the number of texts done and of all texts.
 
         Returns:
@@ -75,12 +77,15 @@ class TokenInteraction(nn.Module):
             raise ValueError(f"there are {len(words)} texts and {len(frames)} videos; give at least one of each")
         refuse_empty_rows(word_mask)
         videos = list(self.prepare_videos(frames, frame_mask))
-        rows: list[Tensor] = []
+        similarity = frames.new_empty(len(words), len(frames), dtype=dtype)
+        num_done = 0
         for texts in self.prepare_texts(words, word_mask):
-            rows.append(compare_blocks(texts, videos))
+            rows = compare_blocks(texts, videos)
+            similarity[num_done : num_done + len(rows)] = rows
+            num_done += len(rows)
             if progress is not None:
-                progress(sum(map(len, rows)), len(words))
-        return torch.cat(rows)
+                progress(num_done, len(words))
+        return similarity
 
     def prepare_texts(self, words: Float[Tensor, "T W D"], word_mask: Bool[Tensor, "T W"]) -> Iterator[TokenBlock]:
         """Make texts ready for `compare_blocks`, a block at a time.

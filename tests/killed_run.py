@@ -15,11 +15,13 @@ from diffret_core.training.run import train
 
 
 def recipe_of(num_steps):
-    """All stages, the two last with so many steps."""
+    """All stages, the two last with so many steps; of both the weights are left that did best on validation."""
     recipe = tiny_recipe()
-    stages = (recipe.contrastive, recipe.generation)
-    contrastive, generation = (replace(stage, num_steps=num_steps) for stage in stages)
-    return replace(recipe, contrastive=contrastive, generation=generation)
+    return replace(
+        recipe,
+        contrastive=replace(recipe.contrastive, num_steps=num_steps, num_looks=2, average_decay=0.5),
+        generation=replace(recipe.generation, num_steps=num_steps, num_looks=2),
+    )
 
 
 def listen(stage, done, total, loss):

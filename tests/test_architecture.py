@@ -17,7 +17,7 @@ PACKAGE = "diffret_core"
 
 # Imports go down: a unit (a module or sub-package of diffret_core) may import units of lower layers only.
 LAYERS = (
-    {"config", "randomness", "tensor_files", "torchvision_operators", "locations", "processes"},
+    {"config", "randomness", "tensor_files", "torchvision_operators", "locations", "processes"} | {"work_ahead"},
     {"datasets", "frames", "encoders", "features", "similarity", "candidates", "schedule", "losses", "sampler"}
     | {
         "denoiser",
@@ -26,11 +26,25 @@ LAYERS = (
         "feature_checks",
         "ranking",
         "metrics",
+        "normalisation",
         "detection",
         "scenes",
     },
-    {"training", "retriever", "prepared", "evaluation", "checkpoints", "galleries", "search", "first_cut", "parity"}
-    | {"released", "frame_files"},
+    {
+        "training",
+        "retriever",
+        "prepared",
+        "scores",
+        "evaluation",
+        "querybanks",
+        "measurement",
+        "checkpoints",
+        "galleries",
+        "search",
+        "first_cut",
+        "parity",
+    }
+    | {"released", "frame_files", "extraction", "feature_cache", "feature_shards"},
     {"recipes"},
     {"studies", "bench", "index", "doctor", "plans"},
     {"course"},

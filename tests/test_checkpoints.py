@@ -11,11 +11,12 @@ from tiny_models import SMALL, WIDE, architecture, random_tokens, released_state
 
 from diffret_core.checkpoints import (
     load_checkpoint,
+    load_released_as,
     load_released_checkpoint,
     save_checkpoint,
     video_encoder_fingerprint,
 )
-from diffret_core.config import DIRECTIONS, ScoringConfig
+from diffret_core.config import DIRECTIONS, ModelConfig, ScoringConfig
 from diffret_core.released import infer_architecture, read_released, translate_names
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
@@ -294,6 +295,43 @@ def test_released_checkpoint_takes_levels_and_schedule_from_the_caller(released,
     assert len(loaded.alpha_bar) == 31 and loaded.config.schedule == "linear"
     with pytest.raises(ValueError, match="at least 20"):
         load_released_checkpoint(tmp_path / "x.bin", num_noise_levels=10, schedule="linear")
+
+
+def as_recipe_says(released, tmp_path, mode="reference", **changes):
+    torch.save(released, tmp_path / "x.bin")
+    sizes = {"max_words": 9, "max_frames": 5, "num_temporal_layers": 4, "num_frame_positions": 60}
+    config = ModelConfig(**{"clip": WIDE, **sizes, "num_noise_levels": 10, **changes})
+    return load_released_as(tmp_path / "x.bin", config, mode=mode)
+
+
+def test_released_checkpoint_takes_from_a_recipe_what_no_tensor_tells(wide, released, tmp_path):
+    scoring = ScoringConfig(num_candidates=7)
+    loaded = as_recipe_says(released, tmp_path, scoring=scoring, schedule="linear", num_noise_levels=30)
+    config = loaded.config
+    assert (config.max_words, config.max_frames, config.num_noise_levels, config.schedule) == (9, 5, 30, "linear")
+    assert (config.scoring, config.mode, config.num_frame_positions) == (scoring, "reference", 20)
+    assert not loaded.training
+    assert same_outputs(as_recipe_says(released, tmp_path), wide)
+    assert as_recipe_says(released, tmp_path, mode="default").config.mode == "default"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"clip": architecture(WIDE, embed_dim=512)}, r"its clip\.embed_dim is 128, the recipe's is 512"),
+        (
+            {"clip": architecture(WIDE, vision_cfg={"patch_size": 12})},
+            r"its clip\.vision_cfg\.patch_size is 8,",
+        ),
+        ({"clip": architecture(WIDE, text_cfg={"layers": 12})}, r"its clip\.text_cfg\.layers is 5, the recipe's is 12"),
+        ({"num_temporal_layers": 3}, "its num_temporal_layers is 4, the recipe's is 3"),
+        ({"max_frames": 64, "num_frame_positions": 77}, "it has 20 frame positions, the recipe takes 64 frames"),
+    ],
+)
+def test_released_checkpoint_of_another_recipe_is_refused(released, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        as_recipe_says(released, tmp_path, **changes)
+    assert str(caught.value).startswith(str(tmp_path / "x.bin")) and "--clip" in str(caught.value)
 
 
 def refused(state, tmp_path):

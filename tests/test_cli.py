@@ -84,12 +84,14 @@ def test_search_reads_the_beginning_of_a_huge_text(options, capsys):
 
 def test_evaluate_prints_both_directions_and_all_methods(options, capsys):
     assert main(["evaluate", "--json", *options]) == 0
-    metrics = json.loads(capsys.readouterr().out)
-    assert set(metrics) == {"text_to_video", "video_to_text"}
-    for methods in metrics.values():
-        assert set(methods) == {"similarity", "generator", "combined"}
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == {"text_to_video", "video_to_text", "protocol", "published"}
+    for direction in ("text_to_video", "video_to_text"):
+        methods = document[direction]
+        assert list(methods)[:3] == ["similarity", "generator", "combined"]
         for method, one in methods.items():
             more = {"R@1_gain", "R@1_gain_interval"} if method == "combined" else set()
+            more |= {"transductive"} if "dual softmax" in method else set()
             usual = {"R@1", "R@5", "R@10", "median_rank", "mean_rank", "R@1_interval", "gallery_size"}
             assert set(one) == usual | more
             assert one["R@5"] == 100  # four videos
@@ -116,15 +118,15 @@ def test_evaluate_measures_on_another_test_list(data, options, capsys):
 
 
 def test_evaluate_draws_as_many_samples_as_it_is_told(options, monkeypatch):
-    from diffret_core import evaluation
+    from diffret_core import measurement
 
-    asked, score_all = [], evaluation.score_all
+    asked, score_all = [], measurement.score_all
 
     def watching(model, *features, **settings):
         asked.append(model.config.scoring.num_draws)
         return score_all(model, *features, **settings)
 
-    monkeypatch.setattr(evaluation, "score_all", watching)
+    monkeypatch.setattr(measurement, "score_all", watching)
     for arguments in ([], ["--num-draws", "3"]):
         assert main(["evaluate", *arguments, *options]) == 0
     assert asked == [1, 3]
@@ -133,6 +135,102 @@ def test_evaluate_draws_as_many_samples_as_it_is_told(options, monkeypatch):
 def test_evaluate_refuses_no_draws(options, capsys):
     assert main(["evaluate", "--num-draws", "0", *options]) == 1
     assert "num_draws is 0" in only_line(capsys.readouterr().err)
+
+
+def refuse_to_encode(*_, **__):
+    raise AssertionError("encoded although everything is there")
+
+
+@fixture
+def own_options(tmp_path, model_folder):
+    """A collection of its own, so that there are no features yet."""
+    data = make_collection(tmp_path / "data")
+    return data, ["--data", str(data), "--model", str(model_folder), "--device", "cpu"]
+
+
+def test_features_fills_the_cache_that_evaluate_uses_and_goes_on_where_it_was(own_options, monkeypatch, capsys):
+    data, options = own_options
+    assert main(["features", "--split", "test", "--json", "--workers", "0", *options]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (one,) = report["splits"].values()
+    assert (one["num_videos"], one["num_to_encode"], one["num_encoded"]) == (4, 4, 4)
+    assert one["folder"] == str(data / "features" / "test")
+    assert 0 < one["waiting_share"] < 1 and one["videos_per_second"] > 0
+    assert main(["features", *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" in ")[0] for line in lines[:2]] == [
+        "train: 8 videos, 0 were there, 8 encoded",
+        "validation: 4 videos, 0 were there, 4 encoded",
+    ]
+    assert lines[2] == f"test: 4 videos, 4 were there, 0 encoded; in {data / 'features' / 'test'}"
+    monkeypatch.setattr("diffret_core.extraction._encode", refuse_to_encode)
+    assert main(["evaluate", *options]) == main(["evaluate", "--split", "validation", *options]) == 0
+
+
+def test_features_of_another_precision_are_found_by_evaluate_of_that_precision(own_options, monkeypatch):
+    _, options = own_options
+    assert main(["features", "--split", "test", "--precision", "bfloat16", *options]) == 0
+    monkeypatch.setattr("diffret_core.extraction._encode", refuse_to_encode)
+    assert main(["evaluate", "--precision", "bfloat16", *options]) == 0
+    with raises(AssertionError, match="encoded although"):
+        main(["evaluate", *options])
+
+
+def test_features_of_a_stage_1_are_those_that_train_looks_for(own_options, tmp_path, monkeypatch, capsys):
+    data, _ = own_options
+    source = tmp_path / "source"
+    save_checkpoint(source / "stage1", Retriever(tiny_recipe().model))
+    options = ["--data", str(data), "--model", str(source / "stage1"), "--device", "cpu", "--json"]
+    assert main(["features", *options]) == 0
+    report = json.loads(capsys.readouterr().out)["splits"]
+    assert {one["folder"] for one in report.values()} == {str(source / "stage1" / "features")}
+    monkeypatch.setattr("diffret_core.extraction._encode", refuse_to_encode)
+    arguments = ["--data", str(data), "--output", str(tmp_path / "out"), "--stage1", str(source)]
+    assert main([*few_steps(monkeypatch), *arguments]) == 0
+
+
+def test_features_refuses_missing_videos_unless_they_are_allowed(own_options, capsys):
+    data, options = own_options
+    next(iter(sorted((data / "videos").iterdir()))).unlink()
+    assert main(["features", *options]) == 1
+    assert "1 of 16 train and validation and test videos are missing" in only_line(capsys.readouterr().err)
+    assert not (data / "features").exists()
+    assert main(["features", "--allow-missing", "1", *options]) == 0
+    assert capsys.readouterr().out.startswith("train: 7 videos")
+
+
+def test_features_names_an_unreadable_video_and_wrong_workers(own_options, capsys):
+    data, options = own_options
+    bad = sorted((data / "videos").iterdir())[2]
+    bad.unlink()
+    bad.write_bytes(b"no video")
+    assert main(["features", "--split", "train", *options]) == 1
+    assert bad.name in only_line(capsys.readouterr().err)
+    assert main(["features", "--split", "train", "--workers", "-1", *options]) == 1
+    assert "num_workers is -1" in only_line(capsys.readouterr().err)
+
+
+BARS = """
+import os, sys, warnings
+from diffret_core.cli.progress import Bars
+with Bars() as bars:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    kept = os.dup(2)
+    os.dup2(nowhere, 2)  # as decoding threads do
+    bars("encoding", 1, 2, note="waiting")
+    os.write(2, b"a C library's message")
+    print("a warning", file=sys.stderr)
+    os.dup2(kept, 2)
+print("the end", file=sys.stderr)
+"""
+
+
+def test_progress_is_seen_while_what_decoders_say_is_not():
+    done = subprocess.run([sys.executable, "-c", BARS], capture_output=True, text=True)
+    assert done.returncode == 0
+    for said in ("encoding", "waiting", "a warning", "the end"):
+        assert said in done.stderr
+    assert "a C library's message" not in done.stderr
 
 
 def few_steps(monkeypatch):
@@ -207,6 +305,15 @@ def test_search_uses_a_released_checkpoint_file(data, tmp_path, capsys):
         (["search", "a star", "--save-plot", "/nowhere/plot.png"], "/nowhere"),
         (["search", "a star", "--top", "0"], "--top is 0"),
         (["train", "--recipe", "huge"], "there is no recipe 'huge'"),
+        (["evaluate", "--recipe", "huge"], "there is no recipe 'huge'"),
+        (["evaluate", "--released", "x.bin"], "--released needs --recipe"),
+        (["evaluate", "--released", "x.bin", "--recipe", "tiny", "--model", "y"], "measure one model at a time"),
+        (["evaluate", "--mode", "default"], "--mode is for a released checkpoint"),
+        (["evaluate", "--recipe", "tiny", "--set", "seed=1"], "--set is for a released checkpoint"),
+        (["evaluate", "--markdown", "/nowhere/t.md"], "there is no such folder"),
+        (["evaluate", "--num-seeds", "0"], "the number of noise seeds is 0"),
+        (["evaluate", "--bank", "-1"], "the size of the bank is -1"),
+        (["evaluate", "--beta", "0"], "beta is 0.0"),
         (["parity", "/nowhere"], "there is no such file"),
     ],
 )

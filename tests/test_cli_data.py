@@ -9,6 +9,7 @@ from tiny_models import tiny_retriever
 
 from diffret_core.checkpoints import save_checkpoint
 from diffret_core.cli.main import main
+from diffret_core.config import DIRECTIONS
 from diffret_core.datasets import read_collection
 from diffret_core.recipes import RECIPES
 
@@ -53,15 +54,17 @@ def test_evaluate_refuses_an_incomplete_gallery_unless_so_many_are_allowed(data,
 
 def test_evaluate_says_the_size_of_a_smaller_gallery_with_every_metric(data, evaluate, capsys):
     remove_videos(data, "test", 1)
-    assert main([*evaluate, "--allow-missing", "1"]) == 0
+    assert main([*evaluate, "--allow-missing", "1", "--bank", "0"]) == 0
     out, lines = said(capsys)
     assert out.splitlines()[0] == "test split: 3 texts, 3 videos"
     assert out.splitlines()[1].split()[-1] == "of"
     assert [line.split()[-1] for line in out.splitlines()[2:]] == ["3"] * 6
     assert any("1 of 4 test videos are missing and left out" in line for line in lines)
     assert main([*evaluate, "--allow-missing", "1", "--json"]) == 0
-    metrics = json.loads(said(capsys)[0])
-    assert [one["gallery_size"] for methods in metrics.values() for one in methods.values()] == [3] * 6
+    document = json.loads(said(capsys)[0])
+    rows = [one for direction in DIRECTIONS for one in document[direction].values()]
+    assert [one["gallery_size"] for one in rows] == [3] * 12
+    assert (document["protocol"]["num_videos"], document["protocol"]["num_left_out"]) == (3, 1)
 
 
 def test_evaluate_of_several_captions_a_video_says_both_sizes(tmp_path, model_folder, capsys):
@@ -69,7 +72,7 @@ def test_evaluate_of_several_captions_a_video_says_both_sizes(tmp_path, model_fo
     options = ["--collection", "msvd", "--data", str(folder), "--model", str(model_folder), "--device", "cpu"]
     assert main(["evaluate", "--json", *options]) == 0
     metrics = json.loads(said(capsys)[0])
-    sizes = {direction: methods["combined"]["gallery_size"] for direction, methods in metrics.items()}
+    sizes = {direction: metrics[direction]["combined"]["gallery_size"] for direction in DIRECTIONS}
     assert sizes == {"text_to_video": 4, "video_to_text": 8}
 
 

@@ -7,9 +7,11 @@ import torch
 from tiny_models import random_features, tiny_retriever
 
 from diffret_core.config import DIRECTIONS, ScoringConfig
-from diffret_core.evaluation import METHODS, DirectionScores, choose_scoring, direction_ranks, evaluate, score_all
+from diffret_core.evaluation import Normalisation, choose_scoring, direction_ranks, evaluate, over_seeds
 from diffret_core.features import TextFeatures
+from diffret_core.normalisation import query_bank
 from diffret_core.retriever import Generated
+from diffret_core.scores import METHODS, DirectionScores, score_all
 
 T2V, V2T = DIRECTIONS
 
@@ -38,55 +40,6 @@ HAND = hand_made(
     [[-1.0, 1.0], [1.0, -1.0], [0.0, 0.5]],
 )
 OWN = torch.arange(3)
-
-
-def test_scores_are_those_of_the_model(model, gallery):
-    texts, videos, _ = gallery
-    scores = score_all(model, texts, videos)
-    with torch.no_grad():
-        similarity = model.similarity(texts, videos)
-    assert scores[T2V].similarity.equal(similarity) and scores[V2T].similarity.equal(similarity.T)
-    for direction, num_queries in ((T2V, 7), (V2T, 4)):
-        expected = model.generate(direction, texts, videos, similarity, queries=torch.arange(num_queries))
-        assert scores[direction].generated.candidates.equal(expected.candidates)
-        torch.testing.assert_close(scores[direction].generated.sample, expected.sample, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("queries_at_once", [1, 3, 100])
-def test_scores_do_not_depend_on_how_many_queries_are_walked_at_once(model, gallery, queries_at_once, monkeypatch):
-    texts, videos, _ = gallery
-    expected = score_all(model, texts, videos)
-    monkeypatch.setattr("diffret_core.prepared.QUERIES_AT_ONCE", queries_at_once)
-    scores = score_all(model, texts, videos)
-    for direction in DIRECTIONS:
-        assert scores[direction].generated.candidates.equal(expected[direction].generated.candidates)
-        torch.testing.assert_close(
-            scores[direction].generated.sample, expected[direction].generated.sample, rtol=0, atol=1e-6
-        )
-
-
-def test_progress_counts_the_queries_of_both_directions_after_the_texts_compared(model, gallery, monkeypatch):
-    monkeypatch.setattr("diffret_core.prepared.QUERIES_AT_ONCE", 3)
-    monkeypatch.setattr("diffret_core.similarity.TEXTS_AT_ONCE", 4)
-    calls = []
-    score_all(
-        model,
-        *gallery[:2],
-        progress=lambda done, total: calls.append((done, total)),
-        comparing=lambda done, total: calls.append((done, total)),
-    )
-    assert calls == [(4, 7), (7, 7), (3, 11), (6, 11), (7, 11), (10, 11), (11, 11)]
-
-
-def test_features_that_no_encoder_gave_are_refused_before_any_work(model, gallery, monkeypatch):
-    texts, videos, _ = gallery
-    monkeypatch.setattr(model.interaction, "forward", None)  # not to be called
-    frames = videos.frames.clone()
-    frames[2, 0, 0] = float("nan")
-    with pytest.raises(ValueError, match="videos: number 2 has a feature that is not finite"):
-        score_all(model, texts, videos._replace(frames=frames))
-    with pytest.raises(ValueError, match="texts have features of size 32"):
-        score_all(model, random_features(7, 4, dim=32)[0], videos)
 
 
 def test_ranks_of_texts_match_numbers_by_hand():
@@ -247,3 +200,94 @@ def test_scoring_is_chosen_small_when_the_generator_is_wrong():
     chosen = choose_scoring(scores, torch.arange(2), ScoringConfig())
     assert direction_ranks(scores, T2V, "combined", torch.arange(2), chosen).tolist() == [1, 1]
     assert chosen.alpha <= 0.1
+
+
+# released rules
+
+
+def several_captions():
+    """Three videos with three captions each; every caption likes its own video best."""
+    video_of_text = torch.arange(3).repeat_interleave(3)
+    similarity = torch.eye(3)[video_of_text] + torch.linspace(0, 0.1, 27).view(9, 3)
+    generated = [Generated(torch.zeros(number, 1, dtype=torch.long), torch.zeros(number, 1)) for number in (9, 3)]
+    return dict(
+        zip(DIRECTIONS, map(DirectionScores, (similarity, similarity.T), generated), strict=True)
+    ), video_of_text
+
+
+def test_released_rules_score_each_last_caption_against_the_next_video():
+    scores, video_of_text = several_captions()
+    ours = evaluate(scores, video_of_text, ScoringConfig())[T2V]["similarity"]
+    released = evaluate(scores, video_of_text, ScoringConfig(), rules="reference")[T2V]["similarity"]
+    assert (ours["R@1"], ours["mean_rank"]) == (100, 1)
+    assert released["R@1"] == pytest.approx(100 * 6 / 8)  # captions 2 and 5 count for videos 1 and 2, 8 for none
+    assert released["mean_rank"] > 1
+
+
+def test_released_rules_group_captions_the_same_way_for_video_queries():
+    scores, video_of_text = several_captions()
+    ranks = {
+        rules: direction_ranks(scores, V2T, "similarity", video_of_text, ScoringConfig(), rules=rules).tolist()
+        for rules in ("corrected", "reference")
+    }
+    # group 1 then holds caption 2, which is of video 0 and comes after captions 0 and 1 of the same video
+    assert ranks == {"corrected": [1, 1, 1], "reference": [2, 2, 1]}
+
+
+def test_released_rules_leave_captions_alone_where_each_video_has_one():
+    for direction in DIRECTIONS:
+        ranks = direction_ranks(HAND, direction, "similarity", OWN, ScoringConfig(), rules="reference")
+        assert ranks.equal(direction_ranks(HAND, direction, "similarity", OWN, ScoringConfig()))
+
+
+def test_released_rules_add_a_rank_for_every_tie_and_have_no_gain():
+    tied = hand_made([[0.5, 0.5], [0.1, 0.9]], [[0], [1]], [[0.0], [0.0]])
+    own = torch.arange(2)
+    assert direction_ranks(tied, T2V, "similarity", own, ScoringConfig(), rules="reference").tolist() == [1, 2, 1]
+    assert "R@1_gain" not in evaluate(tied, own, ScoringConfig(), rules="reference")[T2V]["combined"]
+
+
+# normalised rows
+
+
+def test_normalised_rows_stand_behind_the_methods_where_there_is_a_bank():
+    similarity = torch.tensor([[0.9, 0.1, 0.5], [0.9, 0.7, 0.6], [0.1, 0.2, 0.3]])
+    bank = query_bank(similarity, beta=20.0)
+    normalisation = Normalisation(20.0, {T2V: {"similarity": bank, "combined": bank}})
+    plain, found = (evaluate(HAND, OWN, ScoringConfig(), normalisation=one) for one in (None, normalisation))
+    dual = ["similarity + dual softmax", "combined + dual softmax"]
+    assert list(found[V2T]) == [*METHODS, *dual]
+    assert set(found[T2V]) == {*METHODS, *dual, "similarity + QB-norm", "combined + QB-norm"}
+    assert list(found[T2V])[:3] == list(METHODS)
+    for direction in DIRECTIONS:
+        assert {method: found[direction][method] for method in METHODS} == plain[direction]
+        assert [name for name, one in found[direction].items() if one.get("transductive")] == dual
+    # text 1 likes video 0 a little more than its own, as everything does
+    assert plain[T2V]["similarity"]["R@1"] == pytest.approx(200 / 3)
+    assert found[T2V]["similarity + QB-norm"]["R@1"] == 100
+
+
+def test_normalised_rows_rank_caption_groups():
+    scores, video_of_text = several_captions()
+    groups = query_bank(torch.tensor([[0.9, 0.1, 0.1]]))  # a bank of one video, which likes the captions of video 0
+    normalisation = Normalisation(20.0, {V2T: {"similarity": groups, "combined": groups}})
+    found = evaluate(scores, video_of_text, ScoringConfig(), normalisation=normalisation)[V2T]
+    assert found["similarity + QB-norm"]["R@1"] == 100
+    assert found["similarity + QB-norm"]["gallery_size"] == 9
+
+
+# seeds of the noise
+
+
+def test_mean_and_spread_over_seeds_match_numbers_by_hand():
+    other = hand_made(HAND[T2V].similarity.tolist(), [[0, 2], [1, 0], [2, 1]], [[1.0, -1.0], [1.0, -1.0], [0.5, 0.0]])
+    found = over_seeds([HAND, other], OWN, ScoringConfig())
+    assert list(found) == list(DIRECTIONS) and list(found[T2V]) == ["generator", "combined"]
+    generator = found[T2V]["generator"]  # ranks 2, 1, 2 and 1, 1, 1
+    assert generator["mean"]["R@1"] == pytest.approx((100 / 3 + 100) / 2)
+    assert generator["spread"]["R@1"] == pytest.approx((200 / 3) / 2**0.5)
+    assert generator["mean"]["mean_rank"] == pytest.approx((5 / 3 + 1) / 2)
+    same = over_seeds([HAND] * 3, OWN, ScoringConfig())
+    assert {value for one in same.values() for two in one.values() for value in two["spread"].values()} == {0}
+    with pytest.raises(ValueError, match="1 seeds have no spread"):
+        over_seeds([HAND], OWN, ScoringConfig())

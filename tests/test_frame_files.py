@@ -11,8 +11,9 @@ from tiny_collection import make_collection, tiny_recipe
 from diffret_core import frame_files
 from diffret_core.checkpoints import load_checkpoint
 from diffret_core.datasets import read_collection
+from diffret_core.extraction import read_one
 from diffret_core.frame_files import FRAMES_FILE, MASK_FILE, map_videos
-from diffret_core.galleries import read_one, read_videos
+from diffret_core.galleries import read_videos
 from diffret_core.training.run import train
 
 CONFIG = tiny_recipe().model

@@ -12,6 +12,7 @@ from diffret_core.metrics import (
     bootstrap_interval,
     paired_bootstrap_interval,
     retrieval_metrics,
+    shifted_captions,
     target_ranks,
 )
 from diffret_core.randomness import generator, numpy_generator
@@ -240,17 +241,32 @@ def test_best_in_group_refuses_a_score_that_is_not_finite():
         best_in_group(torch.tensor([[0.0], [1.0], [torch.nan]]), torch.tensor([0, 0, 0]))
 
 
+def test_released_grouping_gives_each_last_caption_to_the_next_video():
+    score = torch.arange(12.0).view(6, 2)
+    shifted, video_of_text = shifted_captions(score, torch.tensor([0, 0, 1, 2, 2, 2]))
+    assert video_of_text.tolist() == [0, 1, 2, 2, 2]  # the second caption counts for video 1, the third for video 2
+    assert shifted.equal(score[:-1])  # the last one of all for none
+
+
+def test_released_grouping_lists_captions_video_by_video():
+    score = torch.arange(5.0)[:, None]
+    shifted, video_of_text = shifted_captions(score, torch.tensor([1, 0, 1, 0, 0]))
+    assert shifted.flatten().tolist() == [1, 3, 4, 0]  # captions 1, 3, 4 of video 0, then 0 and 2 of video 1
+    assert video_of_text.tolist() == [0, 0, 1, 1]
+
+
 def test_released_grouping_costs_hits_where_each_last_caption_is_scored_against_the_next_video():
     num_videos, num_captions = 30, 4
     video_of_text = torch.arange(num_videos).repeat_interleave(num_captions)
     score = torch.eye(num_videos)[video_of_text] + 0.01 * random_scores(num_videos * num_captions, num_videos)[0]
+    shifted, slipped = shifted_captions(score, video_of_text)
     # as released: every boundary between videos lies one caption early, and the last caption of all is dropped
-    slipped = (torch.arange(num_videos * num_captions - 1) + 1).div(num_captions, rounding_mode="floor")
+    assert slipped.equal((torch.arange(num_videos * num_captions - 1) + 1).div(num_captions, rounding_mode="floor"))
     ours = retrieval_metrics(target_ranks(score, video_of_text))
-    released = retrieval_metrics(target_ranks(score[:-1], slipped))
+    released = retrieval_metrics(target_ranks(shifted, slipped))
     assert (ours["R@1"], ours["mean_rank"]) == (100.0, 1.0)
     assert released["R@1"] == pytest.approx(100 * (1 - 29 / 119))  # 29 of 119 captions have the wrong target
     assert released["mean_rank"] > 3
     videos = torch.arange(num_videos)
     assert retrieval_metrics(target_ranks(best_in_group(score, video_of_text), videos))["R@1"] == 100.0
-    assert retrieval_metrics(target_ranks(best_in_group(score[:-1], slipped), videos))["R@1"] < 90
+    assert retrieval_metrics(target_ranks(best_in_group(shifted, slipped), videos))["R@1"] < 90

@@ -177,7 +177,7 @@ def test_memory_and_disk_follow_the_settings():
     (first, _), (first_averaged, _) = plan().stages, plan(average_decay=0.9).stages
     kept, kept_averaged = (one.memory.moments[0].device for one in (first, first_averaged))
     assert kept_averaged["average of the weights"] == kept["gradients"] == kept["state of the optimiser"] // 2
-    assert plan().disk["decoded frames"] == 8 * 4 * (3 * 64 * 64 + 1)
+    assert plan().disk["decoded frames"] == (8 + 4) * 4 * (3 * 64 * 64 + 1)  # and those to validate with
     in_memory = plan(frames_on_disk=False)
     assert in_memory.disk["decoded frames"] == 0
     assert in_memory.stages[0].memory.moments[0].host["frames of all videos"] == 8 * 4 * (3 * 64 * 64 + 1)

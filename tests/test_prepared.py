@@ -124,6 +124,18 @@ def test_generating_for_all_queries_is_generating_for_each(direction, mode, is_n
         torch.testing.assert_close(found.sample, plain.sample, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_generating_for_some_queries_gives_what_all_would_give_them(direction):
+    model, (texts, videos) = tiny_retriever(), random_features(7, 5)
+    items = torch.tensor([[0, 3], [4, 1], [2, 0], [1, 2], [3, 4], [0, 1], [4, 2]])[: 7 if direction == T2V else 5]
+    everything_generated = generate_all(model, direction, texts, videos, items, seed=3).sample
+    some = torch.tensor([4, 1, 4])
+    found = generate_all(model, direction, texts, videos, items[some], queries=some, seed=3)
+    torch.testing.assert_close(found.sample, everything_generated[some], rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="each of the 2 queries"):
+        generate_all(model, direction, texts, videos, items[some], queries=some[:2])
+
+
 def test_generating_for_all_queries_reports_how_far_it_is(monkeypatch):
     monkeypatch.setattr("diffret_core.prepared.QUERIES_AT_ONCE", 3)
     texts, videos = random_features(7, 4)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from first_stage_step import take_step
 
-from diffret_core.processes import all_rows, average_gradients, num_processes, own_rows
+from diffret_core.processes import all_items, all_rows, average_gradients, num_processes, own_items, own_rows
 
 TESTS = Path(__file__).resolve().parent
 
@@ -17,7 +17,7 @@ WORKER = """
 import sys, torch
 from torch import distributed, nn
 from diffret_core.losses import contrastive_loss
-from diffret_core.processes import all_rows, average_gradients, own_rows
+from diffret_core.processes import all_items, all_rows, average_gradients, own_items, own_rows
 
 rank, folder, released = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "released"
 meeting = f"file://{folder}/meeting_{sys.argv[3]}"
@@ -31,6 +31,8 @@ if released:  # gathered values carry no gradient; only the own part does
     everything = torch.cat([own, others[3:]] if rank == 0 else [others[:3], own])
 contrastive_loss(everything @ videos.T, torch.tensor(2.0)).backward()
 average_gradients([weight])
+assert all_items(own_items(range(5))) == [0, 1, 2, 3, 4] and all_items(own_items([7])) == [7]
+assert own_items("abcde") == list(["ace", "bd"][rank])
 if rank == 0:
     torch.save({"gradient": weight.grad, "rows": everything.detach()}, f"{folder}/{sys.argv[3]}.pt")
 distributed.destroy_process_group()
@@ -97,6 +99,7 @@ def test_one_process_keeps_its_batch_and_its_gradients():
     average_gradients([parameter])
     assert num_processes() == 1
     assert own_rows(batch) is batch and all_rows(batch) is batch
+    assert own_items("abc") == ["a", "b", "c"] and all_items(["a", "b"]) == ["a", "b"]
     assert parameter.grad.tolist() == [1.0, 2.0]
 
 

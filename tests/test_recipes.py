@@ -51,7 +51,8 @@ def test_models_have_the_sizes_of_their_clip(clip):
         model = Retriever(recipe("msrvtt", clip=clip).model)
     dim = 768 if "L-14" in clip else 512
     assert model.config.dim == dim
-    assert sum(value.numel() for value in model.text_query_denoiser.parameters()) == 10 * dim**2 + 7 * dim + 1
+    num_weights = sum(value.numel() for value in model.text_query_denoiser.parameters())
+    assert num_weights / dim**2 == pytest.approx(10, abs=0.02)  # SPEC section 8: 2.63 million at D = 512
 
 
 def test_unknown_recipes_and_choices_are_refused():
@@ -104,8 +105,7 @@ def test_settings_are_changed_by_name():
         ("contrastive.frames_on_disk=1", "1 cannot stand for True"),
         ("contrastive.weight_decay=true", "True cannot stand for 0.2"),
         ("contrastive.batch_size=1", "batch_size is 1; it must be at least 2"),
-        ("model.schedule=quadratic", "schedule is 'quadratic'"),
-        ("contrastive.average_decay=high", "average_decay"),
+        ("contrastive.average_decay=high", "'high' is of the wrong kind"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(setting, message):
@@ -132,8 +132,9 @@ def test_every_recipe_runs_on_a_miniature_of_its_benchmark(tmp_path, name, capsy
     assert "trained:" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["split"] == "validation"
-    stages = [json.loads(line)["stage"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert stages == ["stage 1"] * 4 + ["stage 2"] * 8
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in log if "loss" in line] == ["stage 1"] * 4 + ["stage 2"] * 8
+    assert [line["step"] for line in log if "validation_R@1" in line] == [1, 2, 3, 4, 2, 4, 6, 8]
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["name"] == name
 
 

@@ -6,11 +6,12 @@ from pytest import fixture, mark, raises
 from tiny_collection import make_collection, tiny_recipe
 
 from diffret_core.checkpoints import load_checkpoint, save_checkpoint
-from diffret_core.config import PretrainingConfig, ScoringConfig
+from diffret_core.config import DIRECTIONS, PretrainingConfig, ScoringConfig
 from diffret_core.datasets import read_collection
-from diffret_core.evaluation import evaluate, score_all
+from diffret_core.evaluation import evaluate
 from diffret_core.galleries import encode_gallery
 from diffret_core.retriever import Retriever
+from diffret_core.scores import score_all
 from diffret_core.training import first_stage, run
 from diffret_core.training.generation import generation_trainer
 from diffret_core.training.pairs import TrainingPairs
@@ -48,6 +49,24 @@ def test_run_leaves_a_model_its_log_and_its_metrics(finished):
         "recipe.json",
         "weights.safetensors",
     ]
+
+
+def test_run_leaves_the_weights_that_did_best_on_validation(collection, tmp_path):
+    recipe, looks = tiny_recipe(seed=3), {"num_looks": 6, "num_steps": 6}
+    first = replace(recipe.contrastive, **looks, clip_learning_rate=1e-2, zero_unseen_words=False)
+    second = replace(recipe.generation, **looks, learning_rate=1e-2)
+    train(replace(recipe, contrastive=first, generation=second), collection, tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    looked = {
+        stage: [line["validation_R@1"] for line in log if line["stage"] == stage and "loss" not in line]
+        for stage in ("stage 1", "stage 2")
+    }
+    assert any(max(scores) > scores[-1] for scores in looked.values()), "at these rates it should get worse again"
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    for stage, method in (("stage 1", "similarity"), ("stage 2", "combined")):
+        left = sum(metrics[direction][method]["R@1"] for direction in DIRECTIONS) / 2
+        assert left == max(looked[stage]), stage
+    assert not list(tmp_path.glob("*best*"))
 
 
 def test_run_gives_the_same_weights_again(finished, collection, tmp_path):
@@ -212,7 +231,7 @@ def test_features_are_kept_beside_the_encoders_that_made_them(finished, collecti
         )
         encoded.append((totals.get("encoding training videos", 0), totals.get("encoding validation videos", 0)))
     assert encoded == [(4, 4), (0, 0)]  # the second run finds what the first has encoded
-    assert len(list((source / "stage1" / "features").glob("*.safetensors"))) == 1
+    assert len(list((source / "stage1" / "features").glob("*.safetensors"))) == 2  # of training and of validation
     assert not list(first.rglob("features")) and not list(second.rglob("features"))
     assert list((finished[0] / "stage1" / "features").glob("*.safetensors"))
 

@@ -191,6 +191,13 @@ def test_similarity_reports_how_far_it_is(monkeypatch):
     assert calls == [(3, 7), (6, 7), (7, 7)]
 
 
+def test_similarity_in_half_precision_is_rounded_at_the_end():
+    texts, videos = random_features(40, 5, dim=8)
+    module = interaction()
+    features = texts.words, texts.word_mask, videos.frames, videos.frame_mask
+    assert module(*features, dtype=torch.float16).equal(module(*features).half())
+
+
 def test_similarity_of_prepared_videos_is_the_same():
     texts, videos = random_features(3, 5, dim=8)
     module = interaction()

@@ -7,6 +7,7 @@ import torch
 from tiny_models import architecture, random_features, random_tokens, tiny_retriever
 from torch import nn
 
+from diffret_core.candidates import training_candidates
 from diffret_core.config import ContrastiveConfig, GenerationConfig
 from diffret_core.denoiser import pool_frames
 from diffret_core.losses import contrastive_loss
@@ -527,6 +528,24 @@ def test_second_stage_sees_each_video_in_each_view_and_chooses_candidates_by_the
         for step in steps:
             assert len(step.unique()) == len((step % 6).unique())  # but only one of each
         assert seen[direction][1 - position].equal(alone[direction][1 - position])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_second_stage_draws_negatives_from_the_similarity_of_the_chosen_captions(monkeypatch, precision):
+    seen = []
+
+    def watched(similarity, positive, same, **settings):
+        seen.append(similarity)
+        return training_candidates(similarity, positive, same, **settings)
+
+    monkeypatch.setattr(generation, "training_candidates", watched)
+    model = tiny_retriever()
+    texts, videos = random_features(6, 6)  # a caption for each video: all are chosen, in their order
+    list(second_stage(model, 1, num_texts=6, batch_size=5, mining_precision=precision).steps())
+    whole = model.similarity(texts, videos).detach().to(getattr(torch, precision))
+    for rows, all_rows in zip(seen, (whole, whole.T), strict=True):
+        assert rows.dtype == whole.dtype and rows.shape == (5, 6)
+        assert all(any(row.equal(one) for one in all_rows) for row in rows)
 
 
 def features_of_size(text_size, video_size):

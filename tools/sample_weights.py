@@ -25,13 +25,14 @@ from diffret_core.checkpoints import load_checkpoint
 from diffret_core.cli.progress import Bars
 from diffret_core.config import DIRECTIONS, Recipe
 from diffret_core.datasets import Collection, Split, read_collection
-from diffret_core.evaluation import METHODS, Scores, choose_scoring, direction_ranks, evaluate, score_all
+from diffret_core.evaluation import choose_scoring, direction_ranks, evaluate
 from diffret_core.galleries import Gallery, encode_gallery
 from diffret_core.locations import sample_folder
 from diffret_core.recipes.tiny import tiny
 from diffret_core.retriever import Retriever
 from diffret_core.scenes.manifest import update_manifest
 from diffret_core.scenes.word_counts import distractor_pairs
+from diffret_core.scores import METHODS, Scores, score_all
 from diffret_core.tensor_files import read_json, write_json
 from diffret_core.training.run import train
 

@@ -29,17 +29,20 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", metavar="FOLDER", help="video files, if not in the data folder's 'videos'")
 
 
-def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """Add --recipe, and what can be chosen in one."""
-    parser.add_argument("--recipe", required=True, help="tiny, msrvtt, lsmdc, msvd, activitynet or didemo")
+def add_recipe(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add --recipe, --any-size, and what can be chosen in a recipe."""
+    names = "tiny, msrvtt, lsmdc, msvd, activitynet or didemo"
+    parser.add_argument("--recipe", required=required, metavar="NAME", help=names)
     parser.add_argument("--clip", metavar="NAME", help="ViT-B-32-quickgelu (default), -B-16- or -L-14-quickgelu")
-    parser.add_argument("--pretrained", metavar="TAG", help="where CLIP starts: an open_clip tag, or a weight file")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="change a setting of the recipe, such as contrastive.clip_learning_rate=3e-6; can be given several times",
+    )
+    parser.add_argument(
+        "--any-size", action="store_true", help="the data may have other numbers of videos than the published benchmark"
     )
 
 
@@ -51,6 +54,16 @@ def add_allow_missing(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="leave out up to N missing videos: the numbers then compare with none",
+    )
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add --precision."""
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="of the products inside the video encoder; features of each are kept apart (default: float32)",
     )
 
 

@@ -93,9 +93,10 @@ def _print_videos(videos: "VideoFindings") -> None:
 
 def _print_estimate(estimate: "Estimate") -> None:
     print(
-        f"features of all videos, estimated from {estimate.measured_on} of them, one after the other on "
-        f"{estimate.device}: {_duration(estimate.decoding_seconds)} to decode, {_duration(estimate.encoding_seconds)} "
-        f"to encode, {estimate.feature_bytes / 1e6:,.1f} MB of {estimate.free_bytes / 1e9:,.1f} GB free"
+        f"features of all videos, estimated from {estimate.measured_on} of them: "
+        f"{_duration(estimate.decoding_seconds)} to decode by one worker and, at the same time, "
+        f"{_duration(estimate.encoding_seconds)} to encode on {estimate.device}; "
+        f"{estimate.feature_bytes / 1e6:,.1f} MB of {estimate.free_bytes / 1e9:,.1f} GB free"
     )
 
 

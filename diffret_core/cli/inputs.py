@@ -5,36 +5,51 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from diffret_core.checkpoints import load_checkpoint, load_released_checkpoint
 from diffret_core.config import Recipe
-from diffret_core.datasets import Collection, count_faults, counts_of, read_collection
+from diffret_core.datasets import READERS, Collection, count_faults, counts_of, read_collection
 from diffret_core.locations import sample_checkpoint, sample_folder
 from diffret_core.recipes import recipe, with_settings
 from diffret_core.retriever import Retriever, choose_device
 from diffret_core.scenes.manifest import refuse_faults
 
 
-def open_model(arguments: argparse.Namespace) -> Retriever:
-    """Load the model of --model (a folder of ours or a released file), or the sample model, onto --device."""
-    device = choose_device(arguments.device)
+def open_model(arguments: argparse.Namespace, *, device: torch.device | None = None) -> Retriever:
+    """Load the model of --model (a folder of ours or a released file), or the sample model, onto a device.
+
+    Args:
+        arguments: What was given.
+        device: Where to; that of --device if None.
+    """
+    device = choose_device(arguments.device) if device is None else device
     path = Path(arguments.model) if arguments.model else sample_checkpoint()
     if path.is_file():
         return load_released_checkpoint(path).to(device)
     return load_checkpoint(path, device=device)
 
 
-def chosen_recipe(arguments: argparse.Namespace, *, seed: int | None = None) -> Recipe:
-    """Make the recipe of --recipe, --clip, --pretrained and --set, and let it say how the data folder is laid out.
+def chosen_recipe(arguments: argparse.Namespace, **choices: str | int | None) -> Recipe:
+    """Make the recipe of --recipe, --clip and --set, and let it say how the data folder is laid out.
+
+    Args:
+        arguments: What was given.
+        choices: Further choices of the recipe's function; None leaves its own.
 
     Raises:
         ValueError: If --collection is not what the recipe reads.
     """
-    chosen = recipe(arguments.recipe, clip=arguments.clip, pretrained=arguments.pretrained, seed=seed)
-    chosen = with_settings(chosen, arguments.set)
+    chosen = with_settings(recipe(arguments.recipe, clip=arguments.clip, **choices), arguments.set)
     if arguments.collection not in (None, chosen.collection):
         raise ValueError(f"recipe {chosen.name} is for {chosen.collection}, not for {arguments.collection}")
     arguments.collection = chosen.collection
     return chosen
+
+
+def count_allowance(arguments: argparse.Namespace, chosen: Recipe | None) -> int | None:
+    """Demand the published numbers of videos where a recipe is a benchmark's, unless --any-size is given."""
+    return 0 if chosen is not None and chosen.name in READERS and not arguments.any_size else None
 
 
 def open_collection(

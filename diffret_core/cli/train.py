@@ -22,7 +22,8 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    shared.add_recipe(parser)
+    shared.add_recipe(parser, required=True)
+    parser.add_argument("--pretrained", metavar="TAG", help="where CLIP starts: an open_clip tag, or a weight file")
     parser.add_argument("--output", metavar="FOLDER", help="where the run is kept (default: runs/RECIPE)")
     parser.add_argument(
         "--rehearse",
@@ -37,9 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the plan of --dry-run as one JSON document")
     parser.add_argument("--seed", type=int, help="seed of every random choice (the recipe's if not given)")
     parser.add_argument("--stage1", metavar="FOLDER", help="a run whose stage 1 is used as it is: train stage 2 only")
-    parser.add_argument(
-        "--any-size", action="store_true", help="the data may have other numbers of videos than the published benchmark"
-    )
     shared.add_allow_missing(parser)
     shared.add_device(parser)
     shared.add_data(parser)
@@ -50,13 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from diffret_core.cli.dry_run import dry_run
-    from diffret_core.cli.evaluate import print_metrics
     from diffret_core.cli.inputs import chosen_recipe
+    from diffret_core.cli.tables import print_metrics
     from diffret_core.plans import refuse_slow_device
     from diffret_core.recipes import rehearsal
     from diffret_core.retriever import choose_device
 
-    chosen = chosen_recipe(arguments, seed=arguments.seed)
+    chosen = chosen_recipe(arguments, pretrained=arguments.pretrained, seed=arguments.seed)
     output = Path(arguments.output or f"runs/{chosen.name}{'-rehearsal' if arguments.rehearse else ''}")
     device = choose_device(arguments.device)
     if arguments.dry_run:
@@ -82,12 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _collection(arguments: argparse.Namespace, chosen: "Recipe") -> "Collection":
     """Read what to train on; what a model is chosen on, it must not learn."""
-    from diffret_core.cli.inputs import open_collection
-    from diffret_core.datasets import READERS, refuse_missing
+    from diffret_core.cli.inputs import count_allowance, open_collection
+    from diffret_core.datasets import refuse_missing
     from diffret_core.recipes import first_videos
 
-    benchmark = chosen.name in READERS and not arguments.any_size
-    collection = open_collection(arguments, hold_out_validation=True, count_allowance=0 if benchmark else None)
+    allowance = count_allowance(arguments, chosen)
+    collection = open_collection(arguments, hold_out_validation=True, count_allowance=allowance)
     if arguments.rehearse:
         collection = first_videos(collection)
     if arguments.allow_missing != 0:

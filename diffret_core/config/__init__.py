@@ -12,6 +12,7 @@ from diffret_core.config.model import (
     model_config_from_json,
 )
 from diffret_core.config.training import (
+    ComputePrecision,
     ContrastiveConfig,
     GenerationConfig,
     Precision,
@@ -23,6 +24,7 @@ from diffret_core.config.training import (
 __all__ = [
     "CLIP_MEAN",
     "CLIP_STD",
+    "ComputePrecision",
     "ContrastiveConfig",
     "DIRECTIONS",
     "Direction",

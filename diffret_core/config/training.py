@@ -84,6 +84,8 @@ class ContrastiveConfig:
         frames_on_disk: Keep the decoded frames in a file of the run's folder and not in memory.
         average_decay: The stage leaves an exponential average of the weights, of which each step keeps this part; None
             leaves those of the last step.
+        num_looks: How often the stage is looked at on validation, at even distances; the weights that did best there
+            are left. 0 leaves those of the last step.
     """
 
     num_videos: int | None = None
@@ -102,6 +104,7 @@ class ContrastiveConfig:
     compute_precision: ComputePrecision = "float32"
     frames_on_disk: bool = False
     average_decay: float | None = None
+    num_looks: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -112,6 +115,7 @@ class ContrastiveConfig:
         one_of("compute_precision", self.compute_precision, get_args(ComputePrecision))
         if self.average_decay is not None:
             fraction("average_decay", self.average_decay)
+        at_least("num_looks", self.num_looks, 0)
         at_least("num_steps", self.num_steps, 1)
         at_least("batch_size", self.batch_size, 2)
         above_zero("clip_learning_rate", self.clip_learning_rate)
@@ -136,6 +140,8 @@ class GenerationConfig:
         batch_size: Queries per step and direction.
         num_candidates: N, the positive and N-1 hard negatives.
         negative_pool: The negatives are drawn from this many most similar items; N-1 takes the hardest themselves.
+        mining_precision: Of the similarity of all captions and videos, from which the negatives are chosen; it is
+            the largest thing in memory where there are many.
         learning_rate: Peak rate.
         loss_scale: Factor on the estimate before the cross-entropy.
         offset_penalty: See `losses.generation_loss`.
@@ -145,6 +151,7 @@ class GenerationConfig:
         frame_share: The other views keep at least this part of the real frames.
         warmup_fraction: As in stage 1.
         max_gradient_norm: As in stage 1.
+        num_looks: As in stage 1.
     """
 
     first_video: int = 0
@@ -153,6 +160,7 @@ class GenerationConfig:
     batch_size: int = 128
     num_candidates: int = 32
     negative_pool: int = 31
+    mining_precision: Precision = "float32"
     learning_rate: float = 1e-4
     loss_scale: float = 100.0
     offset_penalty: float = 0.0
@@ -161,6 +169,7 @@ class GenerationConfig:
     frame_share: float = 1.0
     warmup_fraction: float = 0.1
     max_gradient_norm: float = 1.0
+    num_looks: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -171,6 +180,7 @@ class GenerationConfig:
         at_least("batch_size", self.batch_size, 1)
         at_least("num_candidates", self.num_candidates, 2)
         at_least("negative_pool", self.negative_pool, self.num_candidates - 1)
+        one_of("mining_precision", self.mining_precision, get_args(Precision))
         above_zero("learning_rate", self.learning_rate)
         above_zero("loss_scale", self.loss_scale)
         at_least("offset_penalty", self.offset_penalty, 0.0)
@@ -180,6 +190,7 @@ class GenerationConfig:
         above_zero("frame_share", self.frame_share)
         fraction("warmup_fraction", self.warmup_fraction)
         above_zero("max_gradient_norm", self.max_gradient_norm)
+        at_least("num_looks", self.num_looks, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,16 @@ MEASURED_ON = 5
 
 @dataclass
 class Estimate:
-    """Cost of the features of all videos, on this machine, one video after the other.
+    """Cost of the features of all videos, on this machine: decoding and encoding each on its own.
+
+    `diffret features` decodes with several workers while it encodes, so it takes about the longer of the encoding and
+    of the decoding divided among the processors.
 
     Attributes:
         measured_on: How many of the videos were decoded and encoded for it.
         device: Where they were encoded.
-        decoding_seconds: To read the frames of all videos, in one process.
-        encoding_seconds: To encode them, by a model of the recipe's size with random weights.
+        decoding_seconds: To read the frames of all videos, by one worker.
+        encoding_seconds: To encode them, one after the other, by a model of the recipe's size with random weights.
         feature_bytes: Disk that the features take.
         free_bytes: Disk that is free beside the videos.
     """

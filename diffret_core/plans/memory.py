@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+
 from diffret_core.config import ModelConfig, Recipe
 from diffret_core.datasets import Counts
 from diffret_core.plans.steps import FEATURE_BYTES, Counted
 from diffret_core.prepared import LARGEST_TABLE
+from diffret_core.similarity import TEXTS_AT_ONCE, VIDEOS_AT_ONCE
 
 Bytes = Mapping[str, int]  # by what they are of
 
@@ -96,7 +99,7 @@ def encoder_moments(
     """
     host = {"tokens of captions": sizes.first_stage_captions * recipe.model.max_words * 9}
     if not recipe.contrastive.frames_on_disk:
-        host["frames of all videos"] = frame_bytes(recipe.model, sizes.first_stage_videos)
+        host["frames of all videos"] = frame_bytes(recipe.model, _num_decoded(recipe, sizes))
     trained = counted.trained_bytes
     kept = {"weights": weights, "gradients": trained, "state of the optimiser": 2 * trained}
     kept |= {"average of the weights": trained} if average else {}
@@ -122,7 +125,7 @@ def generation_moments(
     """Give the moments of stage 2; see `encoder_moments`."""
     num_texts, num_videos, views = sizes.second_stage_captions, sizes.second_stage_videos, recipe.generation.num_views
     texts, videos = text_bytes(recipe.model, num_texts), video_bytes(recipe.model, num_videos)
-    similarity = FEATURE_BYTES * num_texts * num_videos
+    similarity = getattr(torch, recipe.generation.mining_precision).itemsize * num_texts * num_videos
     of_videos = {"weights": weights, "features of videos": views * videos}
     both = {**of_videos, "features of captions": texts}
     half = num_videos * recipe.model.max_frames * (2 * recipe.model.dim + 1)
@@ -138,7 +141,13 @@ def generation_moments(
         "state of the optimiser": 2 * trained,
         "activations": max(0, counted.peak_bytes - trained),
     }
-    comparing = {**both, "copy of the frames": videos, "similarity of all captions and videos, twice": 2 * similarity}
+    block = FEATURE_BYTES * TEXTS_AT_ONCE * recipe.model.max_words * VIDEOS_AT_ONCE * recipe.model.max_frames
+    comparing = {
+        **both,
+        "copy of the frames": videos,
+        "similarity of all captions and videos": similarity,
+        "cosines of a block, twice": 2 * block,
+    }
     return (
         Moment("joining the features of videos", of_videos, joined),
         Moment("joining the features of captions", {**of_videos, "features of captions, twice": 2 * texts}, {}),
@@ -169,13 +178,20 @@ def disk_bytes(recipe: Recipe, sizes: Sizes, weights: int, trained: int, *, firs
     stored = 2 if recipe.stored_precision == "float16" else 4
     encoded = recipe.generation.num_views * sizes.second_stage_videos + sizes.validation_videos
     average = 0 if recipe.contrastive.average_decay is None else 1
-    num_decoded = sizes.first_stage_videos if first_stage and recipe.contrastive.frames_on_disk else 0
+    num_decoded = _num_decoded(recipe, sizes) if first_stage and recipe.contrastive.frames_on_disk else 0
+    looked_at = (recipe.contrastive.num_looks if first_stage else 0) or recipe.generation.num_looks
     return {
         "decoded frames": frame_bytes(recipe.model, num_decoded),
         "features": encoded * recipe.model.max_frames * (2 * recipe.model.dim + 1),
         "state of a stage, and the next beside it": 2 * (3 + average) * trained,
+        "best weights, and the next beside them": 2 * trained if looked_at else 0,
         "two models": 2 * weights * stored // 4,
     }
+
+
+def _num_decoded(recipe: Recipe, sizes: Sizes) -> int:
+    """Count the videos whose frames stage 1 keeps: those to train on, and those to look at on the way."""
+    return sizes.first_stage_videos + (sizes.validation_videos if recipe.contrastive.num_looks else 0)
 
 
 def peak(moments: tuple[Moment, ...], *, unified: bool) -> tuple[int, int]:

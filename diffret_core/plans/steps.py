@@ -23,7 +23,6 @@ from diffret_core.training.trainer import Trainer
 EncoderStage = ContrastiveConfig | PretrainingConfig
 MANY_STEPS = 1000
 FEATURE_BYTES = 4  # of a number in single precision
-_BYTES_TO_PICK = 10  # a similarity, a copy without what belongs together, and two masks
 _LARGEST_FEATURES = 2**28  # bytes of made-up frame features
 _NARROW_IMAGE = {"image_size": 16, "patch_size": 16, "width": 64, "head_width": 64, "layers": 1}
 _NARROW_TEXT = {"width": 64, "heads": 1, "layers": 1}
@@ -183,7 +182,8 @@ def count_generation_step(
         config, replace(stage, batch_size=stage.batch_size // num_processes), num_videos, device
     )
     counted = count_step(trainer)
-    more = (num_videos - number) * stage.batch_size * _BYTES_TO_PICK
+    to_pick = 2 * getattr(torch, stage.mining_precision).itemsize + 2  # a similarity, a copy to mask, and two masks
+    more = (num_videos - number) * stage.batch_size * to_pick
     return counted._replace(peak_bytes=counted.peak_bytes + more)
 
 
@@ -191,6 +191,6 @@ class _MadeUpSimilarity(nn.Module):
     """Random numbers in place of the comparison, which takes longer than many steps and changes nothing about them."""
 
     def forward(
-        self, words: Tensor, word_mask: Tensor, frames: Tensor, frame_mask: Tensor, *, progress: None = None
+        self, words: Tensor, word_mask: Tensor, frames: Tensor, frame_mask: Tensor, *, dtype: torch.dtype
     ) -> Float[Tensor, "T V"]:
-        return torch.rand(len(words), len(frames)).to(frames)
+        return torch.rand(len(words), len(frames)).to(frames.device, dtype)

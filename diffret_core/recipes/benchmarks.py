@@ -35,7 +35,7 @@ def msrvtt(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Re
 
     Command: diffret train --recipe msrvtt --data ANNOTATIONS --videos VIDEOS; --protocol 7k or full for other splits.
     Hardware: a GPU with 32 GB, since stage 2 holds 24 for a moment; with ViT-L/14 one with 48. Several by torchrun, but
-    each holds all features. Disk: 21 GB.
+    each holds all features. Disk: 23 GB, most of it decoded frames.
     Published, text-to-video R@1: 49.0; another implementation of the authors' code: 47.3.
     """
     return _benchmark("msrvtt", 32, 12, clip=clip, pretrained=pretrained, seed=seed)
@@ -45,8 +45,8 @@ def lsmdc(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Rec
     """Train on LSMDC's 101,079 film clips with one sentence each.
 
     Command: diffret train --recipe lsmdc --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 141 GB: the similarity of all clips and sentences, which stage 2 draws from, takes 41, and is
-    there twice for a moment. Disk: 190 GB, most of it decoded frames.
+    Hardware: a GPU with 40 GB: stage 2 holds 33, of which the similarity of all clips and sentences takes 20; with
+    ViT-L/14 one with 48. Disk: 204 GB, most of it decoded frames.
     Published, text-to-video R@1: 24.4.
     """
     return _benchmark("lsmdc", 32, 12, clip=clip, pretrained=pretrained, seed=seed)
@@ -56,7 +56,7 @@ def msvd(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Reci
     """Train on MSVD's 1,200 videos with about 40 captions each; each test video has several too.
 
     Command: diffret train --recipe msvd --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 24 GB. Disk: 8 GB.
+    Hardware: a GPU with 24 GB. Disk: 9 GB.
     Published, text-to-video R@1: 46.6.
     """
     return _benchmark("msvd", 32, 12, clip=clip, pretrained=pretrained, seed=seed)
@@ -66,7 +66,7 @@ def activitynet(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) 
     """Train on ActivityNet Captions: a video's sentences as one paragraph, 64 words and 64 frames.
 
     Command: diffret train --recipe activitynet --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 24 GB. Disk: 98 GB, most of it decoded frames.
+    Hardware: a GPU with 24 GB. Disk: 104 GB, most of it decoded frames.
     Published, text-to-video R@1: 45.8.
     """
     return _benchmark("activitynet", 64, 64, clip=clip, pretrained=pretrained, seed=seed)
@@ -76,7 +76,7 @@ def didemo(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Re
     """Train on DiDeMo: a video's descriptions as one paragraph, 64 words and 64 frames.
 
     Command: diffret train --recipe didemo --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 24 GB. Disk: 87 GB, most of it decoded frames.
+    Hardware: a GPU with 24 GB. Disk: 99 GB, most of it decoded frames.
     Published, text-to-video R@1: 46.7.
     """
     return _benchmark("didemo", 64, 64, clip=clip, pretrained=pretrained, seed=seed)
@@ -95,8 +95,11 @@ def _benchmark(name: str, max_words: int, max_frames: int, *, clip: str, pretrai
             encode_at_once=max(1, _FRAMES_AT_ONCE.get(clip, 24) // max_frames),
             compute_precision="bfloat16",
             frames_on_disk=True,
+            num_looks=NUM_EPOCHS,
         ),
-        generation=GenerationConfig(num_steps=num_steps, batch_size=BATCH_SIZE),
+        generation=GenerationConfig(
+            num_steps=num_steps, batch_size=BATCH_SIZE, mining_precision="float16", num_looks=NUM_EPOCHS
+        ),
         seed=seed,
         clip_name=clip,
         pretrained=pretrained,

@@ -48,7 +48,12 @@ def _changed(part: Part, path: Sequence[str], value: Any, setting: str) -> Part:
         raise ValueError(f"{setting}: only single numbers, words, true, false and null can be set")
     elif not _fits(value, current, optional="None" in str(fields[path[0]].type)):
         raise ValueError(f"{setting}: {value!r} cannot stand for {current!r}")
-    return dataclasses.replace(part, **{path[0]: value})  # type: ignore[type-var]
+    if isinstance(current, float):
+        value = float(value)
+    try:
+        return dataclasses.replace(part, **{path[0]: value})  # type: ignore[type-var]
+    except TypeError:  # a word where a number may stand
+        raise ValueError(f"{setting}: {value!r} is of the wrong kind") from None
 
 
 def _example(part: Any) -> str:

@@ -1,11 +1,12 @@
 """Stage 1 of a run: the videos in memory, what comes before the stage, and the stage itself."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from diffret_core import encoders
@@ -21,8 +22,9 @@ from diffret_core.retriever import Retriever
 from diffret_core.training.contrastive import contrastive_trainer, zero_unseen_words
 from diffret_core.training.pairs import Normalise, TrainingPairs
 from diffret_core.training.pretraining import pretraining_trainer
-from diffret_core.training.run_data import captions_of, paths_of
-from diffret_core.training.run_folder import Listen, take_steps
+from diffret_core.training.run_data import captions_of, like_the_test, paths_of
+from diffret_core.training.run_folder import Listen, best_file, take_steps
+from diffret_core.training.selection import Selection, ValidationPairs, similarity_recall
 
 FRAMES = "frames"  # folder in that of the run
 
@@ -56,17 +58,17 @@ def train_encoders(model: Retriever, recipe: Recipe, collection: Collection, out
     videos = collection.video_ids("train")[: recipe.contrastive.num_videos]
     captions, video_of_text = captions_of(collection, videos)
     word_ids, word_mask = encoders.tokenize(captions, recipe.model.max_words)
-    config, paths = recipe.model, paths_of(collection, videos)
-    read = partial(map_videos, folder=output / FRAMES) if recipe.contrastive.frames_on_disk else read_videos
-    with first_goes_first() if recipe.contrastive.frames_on_disk else nullcontext():  # the others find all decoded
-        images, frame_mask = read(
-            paths, config, progress=lambda done, total: listen("reading training videos", done, total, None)
-        )
-    normalise = normaliser(config)
+    images, frame_mask = _read(recipe, paths_of(collection, videos), output / FRAMES, "reading training videos", listen)
+    normalise = normaliser(recipe.model)
     pairs = TrainingPairs(images, frame_mask, word_ids, word_mask, video_of_text)
     _pretrain(model, recipe, pairs, normalise, output=output, listen=listen)
     trainer = contrastive_trainer(model, pairs, recipe.contrastive, normalise, seed=recipe.seed)
-    take_steps(trainer, "stage 1", output, listen)
+    selection = None
+    if recipe.contrastive.num_looks:
+        to_validate_with = _validation_pairs(recipe, like_the_test(collection), output, listen)
+        judge = partial(similarity_recall, model, to_validate_with, normalise)
+        selection = Selection(best_file(output, "stage 1"), recipe.contrastive.num_looks, judge)
+    take_steps(trainer, "stage 1", output, listen, selection=selection)
     if recipe.contrastive.zero_unseen_words:
         zero_unseen_words(model, word_ids)
 
@@ -79,6 +81,23 @@ def normaliser(config: ModelConfig) -> Normalise:
         return flat.unflatten(0, chosen.shape[:2])
 
     return normalise
+
+
+def _read(
+    recipe: Recipe, paths: Sequence[Path], folder: Path, what: str, listen: Listen
+) -> tuple[UInt8[Tensor, "V F 3 H H"], Bool[Tensor, "V F"]]:
+    """Decode videos into memory, or into a file that is mapped: the first process does, the others find all done."""
+    on_disk = recipe.contrastive.frames_on_disk
+    read = partial(map_videos, folder=folder) if on_disk else read_videos
+    with first_goes_first() if on_disk else nullcontext():
+        return read(paths, recipe.model, progress=lambda done, total: listen(what, done, total, None))
+
+
+def _validation_pairs(recipe: Recipe, collection: Collection, output: Path, listen: Listen) -> ValidationPairs:
+    paths = paths_of(collection, collection.video_ids("validation"))
+    images, frame_mask = _read(recipe, paths, output / FRAMES / "validation", "reading validation videos", listen)
+    captions = [caption.text for caption in collection.pairs("validation")]
+    return ValidationPairs(captions, torch.tensor(collection.video_of_caption("validation")), images, frame_mask)
 
 
 def _pretrain(

@@ -47,7 +47,9 @@ def generation_trainer(
         ValueError: If a video has no caption.
     """
     with torch.no_grad():
-        similarity = model.similarity(texts, views[0])  # [T, V]
+        similarity = model.interaction(  # [T, V]
+            texts.words, texts.word_mask, *views[0], dtype=getattr(torch, config.mining_precision)
+        )
     device = similarity.device
     captions_of_video = _captions_by_video(video_of_text.cpu(), len(views[0].frames)).to(device)  # [V, C]
     all_views = VideoFeatures(*map(torch.cat, zip(*views, strict=True)))  # [R V, F, D], [R V, F]
@@ -60,7 +62,7 @@ def generation_trainer(
         pairs = torch.randint(num_videos, (config.batch_size,), generator=draw).to(device)
         from_text = direction == "text_to_video"
         others = training_candidates(
-            similarity[chosen[pairs]] if from_text else similarity[chosen[:, None], pairs].T,
+            similarity[chosen[pairs]] if from_text else similarity[chosen, pairs[:, None]],
             pairs,
             wording[chosen[pairs]][:, None] == wording[chosen],
             num_candidates=config.num_candidates,
@@ -68,7 +70,7 @@ def generation_trainer(
             generator=draw,
         )
         k = torch.randint(1, model.config.num_noise_levels + 1, (config.batch_size,), generator=draw).to(device)
-        epsilon = torch.randn(others.shape, generator=draw).to(similarity)
+        epsilon = torch.randn(others.shape, generator=draw).to(texts.sentence)
         row = _draw_views(len(views), num_videos, generator(seed, f"{direction} views", step)).to(device)
         queries, items = (chosen[pairs], row[others]) if from_text else (row[pairs], chosen[others])
         queries, items, k, epsilon = map(own_rows, (queries, items, k, epsilon))

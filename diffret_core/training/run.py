@@ -13,16 +13,28 @@ from diffret_core.checkpoints import CONFIG_FILE, load_checkpoint, save_checkpoi
 from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
-from diffret_core.evaluation import choose_scoring, evaluate, score_all
-from diffret_core.galleries import encode_captions, encode_gallery, encode_video_files
-from diffret_core.processes import check_batches, first_does, first_goes_first, from_first, is_first
+from diffret_core.evaluation import choose_scoring, evaluate
+from diffret_core.galleries import Gallery, encode_captions, encode_gallery, encode_video_files
+from diffret_core.processes import check_batches, first_does, from_first, is_first
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
+from diffret_core.scores import score_all
 from diffret_core.tensor_files import write_json
 from diffret_core.training.first_stage import FRAMES, new_model, pretraining_stages, train_encoders
 from diffret_core.training.generation import generation_trainer, start_from_stage1
-from diffret_core.training.run_data import captions_of, paths_of
-from diffret_core.training.run_folder import Listen, alone_in, check_first_stage, claim, state_file, take_steps
+from diffret_core.training.run_data import captions_of, like_the_test, paths_of
+from diffret_core.training.run_folder import (
+    STAGE1,
+    STAGE1_FEATURES,
+    Listen,
+    alone_in,
+    best_file,
+    check_first_stage,
+    claim,
+    state_file,
+    take_steps,
+)
+from diffret_core.training.selection import Selection, combined_recall
 from diffret_core.training.views import view_for_stage2
 
 
@@ -69,7 +81,7 @@ def train(
         )
     for split in ("train", "validation"):  # missing videos are named before any work
         paths_of(collection, collection.video_ids(split))
-    encoders_folder = Path(output if first_stage is None else first_stage) / "stage1"
+    encoders_folder = Path(output if first_stage is None else first_stage) / STAGE1
     if first_stage is not None:
         check_first_stage(encoders_folder, recipe)
     check_batches([*(phase.batch_size for phase in recipe.pretraining), recipe.contrastive.batch_size])
@@ -84,14 +96,13 @@ def train(
             first_does(partial(shutil.rmtree, output / FRAMES, ignore_errors=True))
         model = load_checkpoint(encoders_folder, device=device)
         model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
-        cache_folder = encoders_folder / "features"
+        cache_folder = encoders_folder / STAGE1_FEATURES
         _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-        metrics: dict[str, Any] = {}
-        if is_first():
-            metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-            for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
-                state_file(output, name).unlink(missing_ok=True)
-        return from_first(metrics)
+        metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
+        for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
+            for kept in (state_file(output, name), best_file(output, name)):
+                first_does(partial(kept.unlink, missing_ok=True))
+        return metrics
 
 
 def _new_denoisers(model: Retriever, seed: int) -> None:
@@ -112,17 +123,17 @@ def _second_stage(
     first, num_videos = recipe.generation.first_video, recipe.generation.num_videos
     videos = collection.video_ids("train")[first:][:num_videos]
     captions, video_of_text = captions_of(collection, videos)
-    with first_goes_first():  # the others find everything in the cache
-        views = [
-            encode_video_files(
-                model,
-                paths_of(collection, videos),
-                cache_folder=cache_folder,
-                view=view_for_stage2(recipe.generation, number, seed=recipe.seed),
-                progress=lambda done, total: listen("encoding training videos", done, total, None),
-            )
-            for number in range(recipe.generation.num_views)
-        ]
+    views = [
+        encode_video_files(
+            model,
+            paths_of(collection, videos),
+            cache_folder=cache_folder,
+            view=view_for_stage2(recipe.generation, number, seed=recipe.seed),
+            all_processes=True,
+            progress=lambda done, total: listen("encoding training videos", done, total, None),
+        )
+        for number in range(recipe.generation.num_views)
+    ]
     texts = encode_captions(model, captions)
     start_from_stage1(model, texts, views[0])
     numbers = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}
@@ -135,38 +146,43 @@ def _second_stage(
         wording=torch.tensor([numbers[caption] for caption in captions], device=model.device),
         seed=recipe.seed,
     )
-    take_steps(trainer, "stage 2", output, listen)
+    selection = None
+    if recipe.generation.num_looks:
+        gallery = _validation_gallery(model, collection, cache_folder, listen)
+        judge = partial(combined_recall, model, gallery)
+        selection = Selection(best_file(output, "stage 2"), recipe.generation.num_looks, judge)
+    take_steps(trainer, "stage 2", output, listen, selection=selection)
     model.eval()
+
+
+def _validation_gallery(model: Retriever, collection: Collection, cache_folder: Path, listen: Listen) -> Gallery:
+    return encode_gallery(
+        model,
+        like_the_test(collection),
+        "validation",
+        cache_folder=cache_folder,
+        progress=lambda done, total: listen("encoding validation videos", done, total, None),
+    )
 
 
 def _finish(
     model: Retriever, recipe: Recipe, collection: Collection, output: Path, *, cache_folder: Path, listen: Listen
 ) -> dict[str, Any]:
     """Save the model, and choose its scoring and measure it as it will be loaded, on pairs like those of the test."""
-    dtype = getattr(torch, recipe.stored_precision)
     about = {"recipe": recipe.name, "seed": recipe.seed, "torch": torch.__version__}
-    save_checkpoint(output, model, dtype=dtype, about=about)
+    save = partial(save_checkpoint, output, dtype=getattr(torch, recipe.stored_precision), about=about)
+    first_does(lambda: save(model))
     stored = load_checkpoint(output, device=model.device)
-    gallery = encode_gallery(
-        stored,
-        collection.with_one_caption("validation") if _tests_on_pairs(collection) else collection,
-        "validation",
-        cache_folder=cache_folder,
-        progress=lambda done, total: listen("encoding validation videos", done, total, None),
-    )
+    gallery = _validation_gallery(stored, collection, cache_folder, listen)
     scores = score_all(
         stored,
         gallery.texts,
         gallery.videos,
         progress=lambda done, total: listen("generating for validation", done, total, None),
     )
-    scoring = choose_scoring(scores, gallery.video_of_text, stored.config.scoring)
+    scoring = from_first(choose_scoring(scores, gallery.video_of_text, stored.config.scoring))
     stored.config = replace(stored.config, scoring=scoring)
-    save_checkpoint(output, stored, dtype=dtype, about=about)
-    metrics = evaluate(scores, gallery.video_of_text, scoring)
-    write_json(output / "metrics.json", {"split": "validation", **metrics})
+    first_does(lambda: save(stored))
+    metrics = from_first(evaluate(scores, gallery.video_of_text, scoring))
+    first_does(lambda: write_json(output / "metrics.json", {"split": "validation", **metrics}))
     return metrics
-
-
-def _tests_on_pairs(collection: Collection) -> bool:
-    return len(collection.pairs("test")) == len(collection.video_ids("test"))

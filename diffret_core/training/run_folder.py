@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from diffret_core.config import Recipe, model_config_from_json, to_json
 from diffret_core.datasets import Collection
 from diffret_core.processes import is_first
 from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors, write_text
+from diffret_core.training.selection import Selection
 from diffret_core.training.trainer import Trainer
 
 SAVE_EVERY_STEPS = 100
+STAGE1, STAGE1_FEATURES = "stage1", "features"  # folder in that of the run, and in it what it makes of videos
 Listen = Callable[[str, int, int, float | None], None]  # what is done, how much of it, of how much, the loss
 
 
@@ -122,29 +125,54 @@ def state_file(output: Path, stage: str) -> Path:
     return output / f"{stage.replace(' ', '')}_state.safetensors"
 
 
-def take_steps(trainer: Trainer, stage: str, output: Path, listen: Listen) -> None:
+def best_file(output: Path, stage: str) -> Path:
+    """Give the file in which the best weights of a stage are kept until it ends."""
+    return output / f"{stage.replace(' ', '')}_best.safetensors"
+
+
+def take_steps(
+    trainer: Trainer, stage: str, output: Path, listen: Listen, *, selection: Selection | None = None
+) -> None:
     """Run a stage to its end, from where it was left, and finish it; however it ends, the steps taken are kept.
 
     Of several processes the first one writes.
+
+    Args:
+        trainer: The stage.
+        stage: What it is called.
+        output: Folder of the run.
+        listen: Told after each step.
+        selection: Which weights the stage leaves; those of the last step if None.
     """
     kept_in = state_file(output, stage)
     if kept_in.exists():
         trainer.restore(read_tensors(kept_in)[0])
-    if not is_first():
-        for step in trainer.steps():
-            listen(stage, step.step, trainer.num_steps, step.loss)
-        trainer.finish()
-        return
-    trim_log(output, stage, trainer.num_done)
+    if is_first():
+        trim_log(output, stage, trainer.num_done)
     started = time.monotonic()
+
+    def log(step: int, **said: float) -> None:
+        if is_first():
+            log_line(output, {"stage": stage, "step": step, **said, "seconds": time.monotonic() - started})
+
+    def keep() -> None:
+        if is_first():
+            write_tensors(kept_in, trainer.state(), metadata={})
+
     try:
         for step in trainer.steps():
-            log_line(
-                output, {"stage": stage, "step": step.step, "loss": step.loss, "seconds": time.monotonic() - started}
-            )
+            log(step.step, loss=step.loss)
             listen(stage, step.step, trainer.num_steps, step.loss)
+            if selection is not None and selection.is_due(trainer):
+                selection.look(trainer, partial(_log_score, log, step.step))
             if step.step % SAVE_EVERY_STEPS == 0:
-                write_tensors(kept_in, trainer.state(), metadata={})
+                keep()
     finally:
-        write_tensors(kept_in, trainer.state(), metadata={})
+        keep()
     trainer.finish()
+    if selection is not None:
+        selection.leave_best(trainer)
+
+
+def _log_score(log: Callable[..., None], step: int, score: float) -> None:
+    log(step, **{"validation_R@1": score})

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +107,11 @@ class Trainer:
         for name, average in self._averages.items():
             self.parameters[name].copy_(average)
 
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """What the stage changes in the model, by name: parameters and buffers."""
+        return {**self.parameters, **self._buffers}
+
     def state(self) -> dict[str, Tensor]:
         """Give everything needed to go on from here: weights and their averages, optimiser moments, the steps done."""
         tensors = {f"weight.{name}": parameter.detach().clone() for name, parameter in self.parameters.items()}
@@ -142,6 +148,24 @@ class Trainer:
         for parameter, own in self._optimizer.state.items():  # the fused step reads memory: the weight's own layout
             own |= {name: torch.empty_like(parameter).copy_(own[name]) for name in ("exp_avg", "exp_avg_sq")}
         self.num_done = int(tensors["num_done"])
+
+
+@contextmanager
+def as_finished(trainer: Trainer) -> Iterator[dict[str, Tensor]]:
+    """Have the model, for a while, as `finish` would leave it now; then training goes on as if nothing had been.
+
+    Yields:
+        The trainer's `weights` as they are meanwhile.
+    """
+    weights = trainer.weights
+    own = {name: weights[name].detach().clone() for name in trainer._averages}
+    trainer.finish()
+    try:
+        yield weights
+    finally:
+        with torch.no_grad():
+            for name, value in own.items():
+                weights[name].copy_(value)
 
 
 def learning_rate_fraction(step: int, num_steps: int, warmup_fraction: float) -> float:
