@@ -10,11 +10,11 @@ from tiny_models import random_features, tiny_retriever
 
 from diffret_core.config import GenerationConfig
 from diffret_core.datasets import Counts, SplitCounts, counts_of, read_collection
-from diffret_core.plans import made_up_sample, make_plan, sample_of, timed
+from diffret_core.plans import made_up_sample, make_plan, sample_of, seconds, timed
 from diffret_core.plans.inputs import repeated
 from diffret_core.plans.live import LiveTensors
 from diffret_core.plans.memory import sizes_of
-from diffret_core.plans.seconds import Time, random_model, shallow
+from diffret_core.plans.seconds import random_model, shallow
 from diffret_core.plans.steps import _count, count_encoder_step, count_step, encoder_trainer
 from diffret_core.recipes import recipe, rehearsal
 from diffret_core.training.generation import generation_trainer
@@ -216,10 +216,18 @@ def test_every_part_of_a_run_is_timed(tmp_path):
     assert plan.seconds_to_decode == pytest.approx((8 + 8 + 4) * sample.seconds_to_decode)
 
 
-def test_smaller_step_is_scaled_up_by_operations_and_weights(monkeypatch):
-    from diffret_core.plans import seconds
-
-    chosen = small_recipe(batch_size=12)
+@pytest.mark.parametrize(
+    ("seconds_at_most", "room", "overhead", "is_measured"),
+    [
+        (1e9, 2**40, 9.0, True),  # a whole step
+        (72.0, 2**40, 9.0, False),  # two steps of whole videos, and a straight line through them
+        (1e-9, 2**40, 0.0, False),  # few frames
+        (1e9, 2**20, 0.0, False),  # few layers
+    ],
+)
+def test_time_of_a_step_is_that_of_a_whole_one(monkeypatch, seconds_at_most, room, overhead, is_measured):
+    """On a machine that takes a second for 10^9 operations or bytes of weights, and the same for each step."""
+    chosen = small_recipe(batch_size=24, encode_at_once=12)
     clip = {**CLIP, "vision_cfg": {**CLIP["vision_cfg"], "layers": 2}}
     chosen = replace(chosen, model=replace(chosen.model, clip=clip))
     whole = count_encoder_step(chosen.model, chosen.contrastive, CPU)
@@ -227,17 +235,23 @@ def test_smaller_step_is_scaled_up_by_operations_and_weights(monkeypatch):
 
     def take(trainer, device, num_steps):
         counted = count_step(trainer)
-        taken.append(len(trainer.parameters))
-        return seconds._Taken(counted.operations * 1e-9, counted.trained_bytes * 1e-9, *counted[:0:-1])
+        taken.append((counted.operations, len(trainer.parameters)))
+        computing, updating = overhead + counted.operations * 1e-9, counted.trained_bytes * 1e-9
+        return seconds._Taken(computing, updating, counted.operations, counted.trained_bytes)
 
     monkeypatch.setattr(seconds, "_take", take)
-    arguments = (chosen.model, chosen.contrastive, whole, made_up_sample(chosen.model))
-    right = pytest.approx(whole.operations * 1e-9 + whole.trained_bytes * 1e-9, rel=0.05)
-    for at_most, room, is_measured in ((1e9, 2**40, True), (1e-9, 2**40, False), (1e9, 2**20, False)):
-        monkeypatch.setattr(seconds, "SECONDS_AT_MOST", at_most)
-        found = seconds.time_encoder_step(*arguments, room, device=CPU)
-        assert found == Time(right, is_measured)
-    assert len(set(taken)) == 2  # of a model with all layers, and of one with the first alone
+    monkeypatch.setattr(seconds, "SECONDS_AT_MOST", seconds_at_most)
+    sample = made_up_sample(chosen.model)
+    found = seconds.time_encoder_step(chosen.model, chosen.contrastive, whole, sample, room, device=CPU)
+    expected = overhead + whole.operations * 1e-9 + whole.trained_bytes * 1e-9
+    assert found.seconds == pytest.approx(expected, rel=0.05)
+    assert found.is_measured == is_measured
+    operations, num_parameters = taken[-1]
+    assert (operations == pytest.approx(whole.operations, rel=0.05)) == is_measured
+    num_of_all_layers = len(
+        encoder_trainer(random_model(chosen.model, CPU), repeated(sample, 2, 4), chosen.contrastive).parameters
+    )
+    assert (num_parameters < all_layers) == (room == 2**20)
 
 
 def test_shallow_model_has_one_layer_of_each_encoder():
