@@ -99,6 +99,16 @@ def test_step_in_pieces_is_counted_from_one_piece(batch_size, at_once):
     assert counted.operations == pytest.approx(whole.operations, rel=0.01)
 
 
+def test_memory_of_pieces_grows_with_the_batch_by_its_pictures_and_the_gradients_of_its_features():
+    chosen = small_recipe(encode_at_once=12)
+    sizes = (24, 32)
+    peaks = [
+        count_encoder_step(chosen.model, replace(chosen.contrastive, batch_size=size), CPU).peak_bytes for size in sizes
+    ]
+    pictures, features = 4 * 3 * 64 * 64, 4 * 64 * (16 + 1 + 4)  # bytes of a pair: F 3 H H; W words, a sentence, F
+    assert peaks[1] - peaks[0] == 8 * (pictures + features)
+
+
 # whole runs against their plan
 
 
@@ -248,9 +258,8 @@ def test_time_of_a_step_is_that_of_a_whole_one(monkeypatch, seconds_at_most, roo
     assert found.is_measured == is_measured
     operations, num_parameters = taken[-1]
     assert (operations == pytest.approx(whole.operations, rel=0.05)) == is_measured
-    num_of_all_layers = len(
-        encoder_trainer(random_model(chosen.model, CPU), repeated(sample, 2, 4), chosen.contrastive).parameters
-    )
+    model, pairs = random_model(chosen.model, CPU), repeated(sample, 2, 4)
+    all_layers = len(encoder_trainer(model, pairs, chosen.contrastive).parameters)
     assert (num_parameters < all_layers) == (room == 2**20)
 
 
