@@ -30,7 +30,7 @@ def test_every_real_clip_is_opened_or_refused_with_a_reason(shared_folder, tmp_p
         (tmp_path / f"{name}_list.txt").write_text("\n".join(some), encoding="utf-8")
     captions = {video_id: ["a clip"] for video_id in ids}
     (tmp_path / "raw-captions.json").write_text(json.dumps(captions), encoding="utf-8")
-    report = examine("msvd", annotations=tmp_path)
+    report = examine(recipe("msvd"), annotations=tmp_path)
     assert report.videos.missing == []
     assert len(report.videos.seconds) + len(report.videos.unreadable) == len(clips) == 84
     for reason in report.videos.unreadable.values():
