@@ -190,7 +190,7 @@ def test_memory_and_disk_follow_the_settings():
     assert plan().disk["decoded frames"] == (8 + 4) * 4 * (3 * 64 * 64 + 1)  # and those to validate with
     in_memory = plan(frames_on_disk=False)
     assert in_memory.disk["decoded frames"] == 0
-    assert in_memory.stages[0].memory.moments[0].host["frames of all videos"] == 8 * 4 * (3 * 64 * 64 + 1)
+    assert in_memory.stages[0].memory.moments[0].host["frames of all videos"] == (8 + 4) * 4 * (3 * 64 * 64 + 1)
     only_second = make_plan(SMALL, COUNTS, CPU, first_stage=False, count_steps=False)
     assert [stage.name for stage in only_second.stages] == ["stage 2"]
     assert only_second.disk["decoded frames"] == 0
