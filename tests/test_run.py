@@ -69,6 +69,29 @@ def test_run_leaves_the_weights_that_did_best_on_validation(collection, tmp_path
     assert not list(tmp_path.glob("*best*"))
 
 
+@mark.parametrize(("stage", "step"), [("stage 1", 2), ("stage 1", 4), ("stage 2", 4)])
+def test_interruption_before_a_look_skips_none(collection, tmp_path, stage, step):
+    def interrupt(what, done, *_):
+        if (what, done) == (stage, step):  # the look comes after the step
+            raise KeyboardInterrupt
+
+    def looks(folder):
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        return [(line["stage"], line["step"], line["validation_R@1"]) for line in lines if "loss" not in line]
+
+    recipe = tiny_recipe()
+    first, second = (replace(one, num_looks=2) for one in (recipe.contrastive, recipe.generation))
+    recipe = replace(recipe, contrastive=first, generation=second)
+    train(recipe, collection, tmp_path / "whole")
+    with raises(KeyboardInterrupt):
+        train(recipe, collection, tmp_path / "resumed", listen=interrupt)
+    train(recipe, collection, tmp_path / "resumed")
+    assert len(looks(tmp_path / "whole")) == 4
+    assert looks(tmp_path / "resumed") == looks(tmp_path / "whole")
+    expected = weights(tmp_path / "whole")
+    assert all(torch.equal(value, expected[name]) for name, value in weights(tmp_path / "resumed").items())
+
+
 def test_run_gives_the_same_weights_again(finished, collection, tmp_path):
     train(tiny_recipe(), collection, tmp_path)
     expected = weights(finished[0])

@@ -63,7 +63,7 @@ def test_closing_drops_what_has_not_begun_and_leaves_no_thread():
     next(results)
     results.close()
     assert len(begun) < 50
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # those of earlier tests may have ended meanwhile
 
 
 def test_time_is_waited_only_for_what_is_not_ready(monkeypatch):

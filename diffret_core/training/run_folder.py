@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from diffret_core.training.selection import Selection
 from diffret_core.training.trainer import Trainer
 
 SAVE_EVERY_STEPS = 100
+LOOK = "validation_R@1"  # what a look says in the log
 STAGE1, STAGE1_FEATURES = "stage1", "features"  # folder in that of the run, and in it what it makes of videos
 Listen = Callable[[str, int, int, float | None], None]  # what is done, how much of it, of how much, the loss
 
@@ -98,7 +98,7 @@ def alone_in(output: Path) -> Iterator[None]:
 
 
 def trim_log(output: Path, stage: str, num_done: int) -> None:
-    """Remove from the log what is not whole, and the steps of a stage that are about to be taken again."""
+    """Remove from the log what is not whole, and steps and looks of a stage that are about to be taken again."""
     path = output / "log.jsonl"
     if not path.exists():
         return
@@ -108,7 +108,7 @@ def trim_log(output: Path, stage: str, num_done: int) -> None:
             entry = json.loads(line)
         except ValueError:  # the process was killed while it wrote
             continue
-        if entry["stage"] != stage or entry["step"] <= num_done:
+        if entry["stage"] != stage or entry["step"] < num_done or (entry["step"] == num_done and LOOK not in entry):
             kept.append(line + "\n")
     write_text(path, "".join(kept))
 
@@ -159,12 +159,16 @@ def take_steps(
         if is_first():
             write_tensors(kept_in, trainer.state(), metadata={})
 
+    def look() -> None:
+        if selection is not None and trainer.num_done and selection.is_due(trainer):
+            selection.look(trainer, lambda score: log(trainer.num_done, **{LOOK: score}))
+
+    look()  # the interruption may have come between a step and its look
     try:
         for step in trainer.steps():
             log(step.step, loss=step.loss)
             listen(stage, step.step, trainer.num_steps, step.loss)
-            if selection is not None and selection.is_due(trainer):
-                selection.look(trainer, partial(_log_score, log, step.step))
+            look()
             if step.step % SAVE_EVERY_STEPS == 0:
                 keep()
     finally:
@@ -172,7 +176,3 @@ def take_steps(
     trainer.finish()
     if selection is not None:
         selection.leave_best(trainer)
-
-
-def _log_score(log: Callable[..., None], step: int, score: float) -> None:
-    log(step, **{"validation_R@1": score})

@@ -5,12 +5,13 @@ import json
 import pytest
 
 from diffret_core.doctor import examine, is_healthy
+from diffret_core.recipes import recipe
 
 
 @pytest.mark.parametrize(("name", "num_there"), [("msrvtt", 16), ("msvd", 5)])
 def test_real_clips_of_a_benchmark_are_found_and_the_others_are_missing(shared_folder, name, num_there):
     videos = shared_folder / "clips" / f"{name}_sample"
-    report = examine(name, annotations=shared_folder / "annotations" / name, videos_folder=videos)
+    report = examine(recipe(name), annotations=shared_folder / "annotations" / name, videos_folder=videos)
     assert not is_healthy(report)
     assert report.videos.num_needed - len(report.videos.missing) == num_there
     assert len(report.videos.seconds) == num_there

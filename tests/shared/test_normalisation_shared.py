@@ -8,7 +8,7 @@ from diffret_core.metrics import retrieval_metrics, target_ranks
 from diffret_core.normalisation import dual_softmax_scores, query_bank, querybank_scores
 
 LOGIT_SCALE = 100  # the file's scores are multiplied by it
-BETA = 20
+BETA = 20.0
 OWN = torch.arange(1000)
 
 
