@@ -80,14 +80,15 @@ def time_encoder_step(
     if is_deep:
         most = min(most, int(most * (room - state) / whole.peak_bytes))
     num_pairs, num_frames = 2, all_frames if isinstance(stage, PretrainingConfig) else min(_FRAMES, all_frames)
-    seconds, less = take(num_pairs, num_frames, 1).computing, (0, 0.0)  # pairs and seconds of a smaller step
-    while seconds < SECONDS_AT_MOST / GROWTH and num_pairs * num_frames < most:
-        less = (num_pairs, seconds) if num_frames == all_frames else less
+    taken, less = take(num_pairs, num_frames, 1), (0, 0.0)  # pairs and seconds of a smaller step
+    while taken.computing < SECONDS_AT_MOST / GROWTH and num_pairs * num_frames < most:
+        less = (num_pairs, taken.computing) if num_frames == all_frames else less
         size = min(most, GROWTH * num_pairs * num_frames)
         num_frames = max(num_frames, min(all_frames, size // num_pairs))
         num_pairs = max(num_pairs, min(stage.batch_size, size // num_frames))
-        seconds = take(num_pairs, num_frames, 1).computing
-    taken = take(num_pairs, num_frames)
+        taken = take(num_pairs, num_frames, 1)
+    if taken.computing < SECONDS_AT_MOST:
+        taken = take(num_pairs, num_frames)
     if is_deep and (num_pairs, num_frames) == (stage.batch_size, all_frames):
         return Time(taken.computing + taken.updating, True)
     if is_deep and num_frames == all_frames:  # what is the same in both steps, whatever their size, is not scaled
@@ -210,6 +211,8 @@ def _seconds_a_row(compute: Callable[[int], object], fewest: int, most: int, dev
     """Time few rows, then as many as are done in reasonable time; give the time of one, and how many there were."""
     few = _seconds(partial(compute, fewest), device) / fewest
     number = max(fewest, min(most, int(SECONDS_AT_MOST / few)))
+    if number == fewest:
+        return few, number
     return _seconds(partial(compute, number), device) / number, number
 
 

@@ -61,17 +61,18 @@ def _tasks(plan: Plan, recipe: Recipe, sample: Sample, room: int, *, device: tor
     sizes = plan.sizes
     video, caption = time_encoding(recipe.model, sample, room, device=device)
     comparison, query = time_comparison(recipe.model, device=device), time_generation(recipe.model, device=device)
-    num_encoded = recipe.generation.num_views * sizes.second_stage_videos + sizes.validation_videos
-    num_captions = sizes.second_stage_captions + sizes.validation_captions
-    num_compared = (
-        sizes.second_stage_captions * sizes.second_stage_videos + sizes.validation_captions * sizes.validation_videos
-    )
-    num_queries = (sizes.validation_captions + sizes.validation_videos) * recipe.model.scoring.num_draws
+    looks, more_looks = recipe.contrastive.num_looks, recipe.generation.num_looks  # the encoders change between looks
+    num_encoded = recipe.generation.num_views * sizes.second_stage_videos + (1 + looks) * sizes.validation_videos
+    num_captions = sizes.second_stage_captions + (1 + looks) * sizes.validation_captions
+    num_validations, of_validation = 1 + looks + more_looks, sizes.validation_captions * sizes.validation_videos
+    num_compared = sizes.second_stage_captions * sizes.second_stage_videos + num_validations * of_validation
+    num_queries = (1 + more_looks) * (sizes.validation_captions + sizes.validation_videos)
+    num_walks = num_queries * recipe.model.scoring.num_draws
     return {
         "encoding videos for stage 2 and validation": Time(num_encoded * video.seconds, False),
         "encoding captions": Time(num_captions * caption.seconds, False),
         "comparing all captions with all videos": Time(num_compared * comparison, False),
-        "generating for validation": Time(num_queries * query, False),
+        "generating for validation": Time(num_walks * query, False),
     }
 
 

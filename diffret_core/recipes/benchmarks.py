@@ -66,7 +66,7 @@ def activitynet(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) 
     """Train on ActivityNet Captions: a video's sentences as one paragraph, 64 words and 64 frames.
 
     Command: diffret train --recipe activitynet --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 24 GB. Disk: 104 GB, most of it decoded frames.
+    Hardware: a GPU with 24 GB; with ViT-L/14 one with 32. Disk: 104 GB, most of it decoded frames.
     Published, text-to-video R@1: 45.8.
     """
     return _benchmark("activitynet", 64, 64, clip=clip, pretrained=pretrained, seed=seed)
@@ -76,7 +76,7 @@ def didemo(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Re
     """Train on DiDeMo: a video's descriptions as one paragraph, 64 words and 64 frames.
 
     Command: diffret train --recipe didemo --data ANNOTATIONS --videos VIDEOS
-    Hardware: a GPU with 24 GB. Disk: 99 GB, most of it decoded frames.
+    Hardware: a GPU with 24 GB; with ViT-L/14 one with 32. Disk: 99 GB, most of it decoded frames.
     Published, text-to-video R@1: 46.7.
     """
     return _benchmark("didemo", 64, 64, clip=clip, pretrained=pretrained, seed=seed)
