@@ -67,6 +67,8 @@ class How(NamedTuple):
         must_keep: Features that cannot be written are an error, not a warning.
         videos_per_shard: A file is written whenever so many videos are encoded: what an interruption costs at most.
         listen: Told how far this process is, after every batch.
+        found: Told of how many files this process knows the content, which names their features, and of how many it
+            will.
     """
 
     batch_size: int = 16
@@ -75,6 +77,7 @@ class How(NamedTuple):
     must_keep: bool = False
     videos_per_shard: int = 256
     listen: Callable[[Extraction], None] = lambda _: None
+    found: Callable[[int, int], None] = lambda *_: None
 
 
 def cached_video_features(
@@ -167,11 +170,21 @@ def _shards(folder: Path | str, extractor: Extractor, how: How) -> Shards:
 
 
 def _digests_of(paths: Sequence[Path], how: How) -> list[str]:
+    """Read all files once, several at a time: features are kept by content."""
     if not paths:
         raise ValueError("no video files are given; name at least one")
-    if not how.all_processes:
-        return [file_digest(Path(path)) for path in paths]
-    return all_items([file_digest(Path(path)) for path in own_items(paths)])
+    own, digests = own_items(paths) if how.all_processes else list(paths), list[str]()
+    num_workers = how.num_workers or 0
+    read = work_ahead(_digest, own, num_workers=num_workers, most_ahead=how.batch_size + num_workers)
+    with closing(read):
+        for one in read:
+            digests.append(one.value)
+            how.found(len(digests), len(own))
+    return all_items(digests) if how.all_processes else digests
+
+
+def _digest(path: Path) -> str:
+    return file_digest(Path(path))
 
 
 def _fill(

@@ -156,10 +156,20 @@ def kept_gallery(path: Path, model: Retriever, collection: Collection, split: Sp
 
 @torch.no_grad()
 def encode_captions(model: Retriever, captions: Sequence[str]) -> TextFeatures:
-    """Give the features of many captions, some at a time."""
-    chunks = [captions[start : start + TEXTS_AT_ONCE] for start in range(0, len(captions), TEXTS_AT_ONCE)]
-    parts = [model.encode_texts(chunk) for chunk in chunks]
-    return TextFeatures(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    """Give the features of many captions, encoded some at a time, without ever holding them twice.
+
+    Raises:
+        ValueError: If no captions are given.
+    """
+    if not captions:
+        raise ValueError("no captions are given; name at least one")
+    first = model.encode_texts(captions[:TEXTS_AT_ONCE])
+    whole = TextFeatures(*(rows.new_empty(len(captions), *rows.shape[1:]) for rows in first))
+    for start in range(0, len(captions), TEXTS_AT_ONCE):
+        part = model.encode_texts(captions[start : start + TEXTS_AT_ONCE]) if start else first
+        for column, rows in zip(whole, part, strict=True):
+            column[start : start + len(rows)] = rows
+    return whole
 
 
 def encode_gallery(

@@ -149,6 +149,14 @@ def test_cache_encodes_in_batches_and_reports_progress(ask):
     assert progress == [(2, 5), (4, 5), (5, 5)]
 
 
+@pytest.mark.parametrize("num_workers", [0, 3])
+def test_cache_says_how_many_files_it_has_read_also_when_nothing_is_left_to_encode(ask, num_workers):
+    for _ in range(2):
+        found = []
+        ask(RecordingEncoder(), num_workers=num_workers, found=lambda *so_far, found=found: found.append(so_far))
+        assert found == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
 @pytest.mark.parametrize("part", [0.0, 0.02, 0.5, 0.99])
 def test_cache_rebuilds_a_truncated_file(ask, tmp_path, part):
     expected = ask(RecordingEncoder())

@@ -7,6 +7,7 @@ from diffret_core.datasets import read_collection
 from diffret_core.features import VideoFeatures, save_features
 from diffret_core.frames import View, normalise_frames
 from diffret_core.galleries import (
+    TEXTS_AT_ONCE,
     encode_captions,
     encode_gallery,
     encode_video_files,
@@ -40,6 +41,20 @@ def test_gallery_features_are_those_of_the_videos_read_one_by_one(model, collect
         alone = encode_video_files(model, [collection.video_path(video)], cache_folder=tmp_path / video)
         mask = alone.frame_mask[0]
         torch.testing.assert_close(gallery.videos.frames[row, mask], alone.frames[0, mask], rtol=1e-4, atol=1e-5)
+
+
+def test_captions_of_many_batches_have_the_features_that_each_has_alone(model):
+    captions = [f"number {number}" for number in range(2 * TEXTS_AT_ONCE + 3)]
+    together = encode_captions(model, captions)
+    assert together.words.shape[:2] == (len(captions), 16)
+    for number in (0, TEXTS_AT_ONCE - 1, TEXTS_AT_ONCE, len(captions) - 1):
+        for column, alone in zip(together, encode_captions(model, captions[number : number + 1]), strict=True):
+            torch.testing.assert_close(column[number], alone[0])
+
+
+def test_no_captions_are_refused(model):
+    with raises(ValueError, match="no captions are given; name at least one"):
+        encode_captions(model, [])
 
 
 def test_gallery_refuses_missing_videos_unless_allowed(model, collection, tmp_path):

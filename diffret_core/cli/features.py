@@ -86,9 +86,13 @@ def _extract(
                 note = f"waiting for decoding {done.waiting_share:.0%}"
                 bars(f"encoding {split} videos", done.num_encoded, done.num_to_encode, note=note)
 
+        def look(num_found: int, num_files: int, split: "Split" = split) -> None:
+            if bars is not None:
+                bars(f"reading {split} files", num_found, num_files)
+
         folder = _folder(arguments.model, collection, split)
         paths = [collection.video_path(video) for video in collection.video_ids(split)]
-        how = How(num_workers=arguments.workers, all_processes=True, listen=show)
+        how = How(num_workers=arguments.workers, all_processes=True, listen=show, found=look)
         done = fill_cache(paths, extractor, folder=folder, how=how)
         reports[split] = {"folder": str(folder), **done._asdict(), "videos_per_second": done.videos_per_second}
     return reports

@@ -98,7 +98,9 @@ def _features(arguments: argparse.Namespace) -> int:
     from diffret_core.checkpoints import load_checkpoint
     from diffret_core.cli.progress import Bars
     from diffret_core.datasets import read_collection
-    from diffret_core.galleries import encode_video_files, feature_folder
+    from diffret_core.extraction import extractor_of
+    from diffret_core.feature_cache import How, fill_cache
+    from diffret_core.galleries import feature_folder
     from diffret_core.scenes.manifest import update_manifest
 
     folder: Path = arguments.folder
@@ -108,9 +110,11 @@ def _features(arguments: argparse.Namespace) -> int:
         old.unlink()
     with Bars() as bars:
         paths = [collection.video_path(video) for video in _shipped_videos()]
-        encode_video_files(
-            model, paths, cache_folder=in_git, progress=lambda *done: bars("encoding test videos", *done)
+        how = How(
+            videos_per_shard=len(paths),  # one file
+            listen=lambda done: bars("encoding test videos", done.num_encoded, done.num_to_encode),
         )
+        fill_cache(paths, extractor_of(model), folder=in_git, how=how)
         _keep(model, collection, "validation", collection.video_ids("validation"), bars)
         _keep(model, collection, "train", _videos_to_train_with(collection), bars)
     files = [path for place in (in_git, in_git.parent) for path in sorted(place.glob("*.safetensors"))]

@@ -150,7 +150,6 @@ def generation_moments(
     }
     return (
         Moment("joining the features of videos", of_videos, joined),
-        Moment("joining the features of captions", {**of_videos, "features of captions, twice": 2 * texts}, {}),
         Moment("comparing all captions with all videos", comparing, {}),
         Moment("a step", step, {}),
     )
