@@ -5,13 +5,16 @@
 #   LAB_ARGS="..."        options for JupyterLab, such as "--no-browser --port 8899"
 #   NOTEBOOKS="00 03"     which notebooks `make notebooks` makes; all of them where it is empty
 #   RUNS="seed1 seed2"    which trainings `make weights` does; all of them where it is empty
-#   TEST_ARGS="..."       options for pytest, such as "-k schedule -x"
+#   TEST_ARGS="..."       options for pytest, such as "-k schedule -x", or "-n 4" for four processes in place of two
 
 .DEFAULT_GOAL := help
 .PHONY: help lab reset test test-all check notebooks site weights clean
 
 environment = $(or $(PYTHON),python3) tools/environment.py $(1) \
 	$(if $(PYTHON),--python-chosen) $(if $(TORCH_INDEX),--torch-index "$(TORCH_INDEX)")
+
+# A file's tests, and a notebook's cells, stay in one process and in order.
+pytest = .venv/bin/python -m pytest -n 2 --dist loadfile
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -26,11 +29,11 @@ reset:  ## restore the notebooks; what was in them is kept in my_answers/
 
 test:  ## run all tests and all notebooks, one pytest call
 	@$(call environment,test)
-	@.venv/bin/python -m pytest $(TEST_ARGS)
+	@$(pytest) $(TEST_ARGS)
 
 test-all:  ## the same, and all notebooks with the solutions in place of the stubs
 	@$(call environment,test)
-	@.venv/bin/python -m pytest -m "solutions or not solutions" $(TEST_ARGS)
+	@$(pytest) -m "solutions or not solutions" $(TEST_ARGS)
 
 check:  ## lint, formatting, docstrings and types
 	@$(call environment,test)

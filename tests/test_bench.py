@@ -186,6 +186,12 @@ def test_similarity_rows(full):
     assert rows[0]["bytes_above_inputs"] is None
 
 
+def test_similarity_says_how_many_texts_are_compared():
+    heard = []
+    similarity.bench_similarity(SMALLEST, MACHINE, full=True, progress=lambda *so_far: heard.append(so_far))
+    assert heard[-1] == (SMALLEST.queries, SMALLEST.queries)
+
+
 def test_similarity_shows_a_wrong_fast_path(monkeypatch):
     compare = diffret_core.similarity._compare
     monkeypatch.setattr(diffret_core.similarity, "_compare", lambda *arguments: compare(*arguments) + 0.01)

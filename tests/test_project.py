@@ -125,7 +125,7 @@ def test_ci_ends_with_all_tests():
 def test_all_tests_are_those_of_make_test_and_the_solved_notebooks():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "\ntest-all:" in makefile
-    assert '-m pytest -m "solutions or not solutions" $(TEST_ARGS)' in makefile
+    assert '$(pytest) -m "solutions or not solutions" $(TEST_ARGS)' in makefile
 
 
 def test_pre_commit_hooks_are_local():

@@ -14,7 +14,7 @@ from diffret_core.bench.inputs import Sizes, make_model, make_texts, make_videos
 from diffret_core.bench.machine import ENTRY_BYTES, Machine, PeakMemory, Work
 from diffret_core.bench.rows import Row, compared_rows, largest_difference
 from diffret_core.features import TextFeatures, VideoFeatures
-from diffret_core.retriever import Retriever
+from diffret_core.retriever import Progress, Retriever
 from diffret_core.similarity import TokenInteraction, masked_softmax
 
 SIZES = Sizes(queries=4917, candidates=1, levels=1, dim=512, frames=64, words=64, videos=4917)
@@ -25,7 +25,9 @@ PLAIN, BLOCKS = "all cosines at once", "in blocks"
 
 
 @torch.inference_mode()
-def bench_similarity(sizes: Sizes, machine: Machine, *, repeats: int = 1, full: bool = False) -> list[Row]:
+def bench_similarity(
+    sizes: Sizes, machine: Machine, *, repeats: int = 1, full: bool = False, progress: Progress | None = None
+) -> list[Row]:
     """Time the similarity of all texts with all videos; the plain way is timed on a small piece and scaled.
 
     Args:
@@ -33,12 +35,15 @@ def bench_similarity(sizes: Sizes, machine: Machine, *, repeats: int = 1, full: 
         machine: What the machine can do, and where to compute.
         repeats: How often.
         full: Whether to compare all pairs; otherwise a sixteenth of them.
+        progress: Told how many texts are compared, and of how many.
     """
     problems = (OTHER_SIZES, SIZES) if sizes == SIZES else (sizes,)
-    return [row for one in problems for row in _rows(one.checked(), machine, repeats=repeats, full=full)]
+    return [
+        row for one in problems for row in _rows(one.checked(), machine, repeats=repeats, full=full, progress=progress)
+    ]
 
 
-def _rows(sizes: Sizes, machine: Machine, *, repeats: int, full: bool) -> list[Row]:
+def _rows(sizes: Sizes, machine: Machine, *, repeats: int, full: bool, progress: Progress | None) -> list[Row]:
     share = 1 if full else PART
     num_texts, num_videos = -(-sizes.queries // share), -(-sizes.videos // share)
     device = machine.device
@@ -49,7 +54,7 @@ def _rows(sizes: Sizes, machine: Machine, *, repeats: int, full: bool) -> list[R
     few_videos = VideoFeatures(*(part[: AT_ONCE[1]] for part in videos))
     ways: dict[str, Callable[[], Any]] = {
         PLAIN: partial(similarity_at_once, model.interaction, few_texts, few_videos),
-        BLOCKS: partial(_similarity_and_memory, model, texts, videos),
+        BLOCKS: partial(_similarity_and_memory, model, texts, videos, progress),
     }
     timings = time_alternately(ways, repeats=repeats, device=device)
     similarity, peak_bytes = timings[BLOCKS].result
@@ -72,9 +77,11 @@ def _rows(sizes: Sizes, machine: Machine, *, repeats: int, full: bool) -> list[R
     return rows
 
 
-def _similarity_and_memory(model: Retriever, texts: TextFeatures, videos: VideoFeatures) -> tuple[Tensor, int | None]:
+def _similarity_and_memory(
+    model: Retriever, texts: TextFeatures, videos: VideoFeatures, progress: Progress | None
+) -> tuple[Tensor, int | None]:
     memory = PeakMemory(texts.words.device)
-    similarity = model.similarity(texts, videos)
+    similarity = model.similarity(texts, videos, progress=progress)
     return similarity, memory.num_bytes()
 
 

@@ -57,8 +57,15 @@ def _rows(arguments: argparse.Namespace, device: "torch.device") -> list[dict[st
         return stage2.bench_stage2(_chosen(arguments, stage2.SIZES), measured, **repeats)
     if arguments.what == "sampler":
         return sampler.bench_sampler(_chosen(arguments, sampler.SIZES), measured, full=arguments.full, **repeats)
+    from diffret_core.cli.progress import Bars
+
     sizes = _chosen(arguments, similarity.SIZES)
-    return similarity.bench_similarity(sizes, measured, full=arguments.full, **repeats)
+    with Bars() as bars:
+
+        def show(done: int, total: int) -> None:
+            bars(f"comparing {total} texts", done, total)
+
+        return similarity.bench_similarity(sizes, measured, full=arguments.full, progress=show, **repeats)
 
 
 def _chosen(arguments: argparse.Namespace, sizes: "Sizes") -> "Sizes":

@@ -34,8 +34,8 @@ def msrvtt(*, clip: str = CLIP, pretrained: str = "openai", seed: int = 0) -> Re
     """Train on MSR-VTT's 9,000 videos, one caption at a time, for the test of 1,000 pairs ("1k-A").
 
     Command: diffret train --recipe msrvtt --data ANNOTATIONS --videos VIDEOS; --protocol 7k or full for other splits.
-    Hardware: a GPU with 32 GB, since stage 2 holds 24 for a moment; with ViT-L/14 one with 48. Several by torchrun, but
-    each holds all features. Disk: 23 GB, most of it decoded frames.
+    Hardware: a GPU with 24 GB: stage 2 holds 16; with ViT-L/14 one with 32. Several by torchrun, but each holds all
+    features. Disk: 23 GB, most of it decoded frames.
     Published, text-to-video R@1: 49.0; another implementation of the authors' code: 47.3.
     """
     return _benchmark("msrvtt", 32, 12, clip=clip, pretrained=pretrained, seed=seed)
