@@ -38,13 +38,12 @@ class Retriever(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Build the model with random weights."""
         super().__init__()
-        self.config = config
+        self.take_settings(config)
         self.clip = encoders.build_clip(config.clip)
         self.temporal = encoders.TemporalTransformer(config.dim, config.num_temporal_layers, config.num_frame_positions)
         self.interaction = TokenInteraction(config.dim, mode=config.mode)
         self.text_query_denoiser = Denoiser(config.dim)
         self.video_query_denoiser = Denoiser(config.dim)
-        self.alpha_bar = noise_schedule(config.num_noise_levels, config.schedule)
 
     @property
     def device(self) -> torch.device:
@@ -55,6 +54,11 @@ class Retriever(nn.Module):
     def logit_scale(self) -> Float[Tensor, ""]:
         """1/tau: the factor on similarities in the contrastive loss, at most 100."""
         return self.clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
+
+    def take_settings(self, config: ModelConfig) -> None:
+        """Take a configuration of the same architecture whose other settings differ, such as the noise levels."""
+        self.config = config
+        self.alpha_bar = noise_schedule(config.num_noise_levels, config.schedule)
 
     def denoiser(self, direction: Direction) -> Denoiser:
         """Give the network that serves one direction."""
@@ -113,10 +117,13 @@ class Retriever(nn.Module):
             asking = pool_frames(chosen_from, frames, frame_mask, mode=self.config.mode)
         return lambda x_k, k: self.denoiser(direction)(x_k, k, asking, chosen_from)
 
-    def denoising_steps(self, denoise: Denoise, noise: Float[Tensor, "B N"]) -> Iterator[sampler.DenoisingStep]:
+    def denoising_steps(
+        self, denoise: Denoise, noise: Float[Tensor, "B N"], *, generators: Sequence[torch.Generator] | None = None
+    ) -> Iterator[sampler.DenoisingStep]:
         """Walk from noise to the generated distribution; see `sampler.ddim_steps`."""
-        levels = sampler.noise_levels(self.config.num_noise_levels, self.config.scoring.num_steps)
-        return sampler.ddim_steps(denoise, noise, levels, self.alpha_bar)
+        scoring = self.config.scoring
+        levels = sampler.noise_levels(self.config.num_noise_levels, scoring.num_steps)
+        return sampler.ddim_steps(denoise, noise, levels, self.alpha_bar, eta=scoring.eta, generators=generators)
 
     @torch.no_grad()
     def generate(
@@ -147,8 +154,9 @@ class Retriever(nn.Module):
         denoise = self.bind_denoiser(direction, texts, videos, queries, items)
         samples = []
         for draw in range(self.config.scoring.num_draws):
-            noise = draw_query_noise(direction, queries, items.shape[1], seed=seed, draw=draw)
-            *_, last = self.denoising_steps(denoise, noise.to(similarity))
+            draws = query_generators(direction, queries, seed=seed, draw=draw)
+            noise = first_state(self.config, draws, items.shape[1]).to(similarity)
+            *_, last = self.denoising_steps(denoise, noise, generators=draws)
             samples.append(last.x_k)
         return Generated(items, torch.stack(samples).mean(dim=0))
 
@@ -158,12 +166,27 @@ def scale_for_denoiser(config: ModelConfig, features: Float[Tensor, "*B D"]) -> 
     return normalise_entries(features) if config.normalise_for_denoiser else features
 
 
+def query_generators(
+    direction: Direction, queries: Int[Tensor, " B"], *, seed: int, draw: int = 0
+) -> list[torch.Generator]:
+    """Give each query what draws its noise, named by the seed, the direction, the query and the draw."""
+    purpose = f"{direction} noise, draw {draw}" if draw else f"{direction} noise"
+    return [generator(seed, purpose, int(query)) for query in queries]
+
+
 def draw_query_noise(
     direction: Direction, queries: Int[Tensor, " B"], num_candidates: int, *, seed: int, draw: int = 0
 ) -> Float[Tensor, "B N"]:
-    """Draw the noise in which each query's sample starts, named by the seed, the direction, the query and the draw."""
-    purpose = f"{direction} noise, draw {draw}" if draw else f"{direction} noise"
-    return sampler.draw_noise([generator(seed, purpose, int(query)) for query in queries], num_candidates)
+    """Draw the noise in which each query's sample starts; see `query_generators`."""
+    return sampler.draw_noise(query_generators(direction, queries, seed=seed, draw=draw), num_candidates)
+
+
+def first_state(
+    config: ModelConfig, generators: Sequence[torch.Generator], num_candidates: int
+) -> Float[Tensor, "B N"]:
+    """Give the state in which each query's walk starts: noise, or zeros for a model that works without."""
+    noise = sampler.draw_noise(generators, num_candidates)
+    return noise if config.noise else torch.zeros_like(noise)
 
 
 def choose_device(requested: str = "auto") -> torch.device:
