@@ -188,30 +188,23 @@ def paired_bootstrap_interval_over_seeds(
     *,
     num_resamples: int = 10_000,
 ) -> tuple[float, float]:
-    """95 % interval of the difference in R@1 between two methods that several seeds asked the same queries.
+    """95 % interval of the difference in R@1, mean over the seeds, where several seeds asked the same queries.
 
-    A query is drawn with all its seeds: they agree on what is hard, so counting each as queries of its own would make
-    the interval too narrow. How far the seeds lie apart is another matter, which it does not tell.
+    A query is drawn with all its seeds, which agree on what is hard. How far the seeds lie apart it does not tell.
 
     Args:
         ranks_a: Rank of each query's target under method a, a row for each seed.
         ranks_b: The same under method b, in the same order.
         generator: Source of the resampling.
-        num_resamples: Number of times the queries are drawn anew.
-
-    Returns:
-        Lower and upper end of R@1 of a minus R@1 of b, in percentage points, mean over the seeds.
+        num_resamples: How often the queries are drawn anew.
 
     Raises:
         ValueError: If the shapes differ, there are no ranks, one is below 1, or `num_resamples` is below 1.
     """
     if ranks_a.shape != ranks_b.shape:
-        raise ValueError(
-            f"ranks of shapes {tuple(ranks_a.shape)} and {tuple(ranks_b.shape)}; give the same seeds of both"
-        )
+        raise ValueError(f"ranks {tuple(ranks_a.shape)} and {tuple(ranks_b.shape)}; give the same seeds and queries")
     hits_a, hits_b = (_checked_ranks(ranks.flatten()).reshape(ranks.shape) == 1 for ranks in (ranks_a, ranks_b))
-    difference = hits_a.astype(float).mean(axis=0) - hits_b.mean(axis=0)
-    return _interval_of_mean(100.0 * difference, generator, num_resamples)
+    return _interval_of_mean(100.0 * (hits_a.mean(axis=0) - hits_b.mean(axis=0)), generator, num_resamples)
 
 
 def _interval_of_mean(value: np.ndarray, generator: np.random.Generator, num_resamples: int) -> tuple[float, float]:

@@ -233,5 +233,5 @@ def _walk(
     if model.config.scoring.eta == 0:
         walk = sample if compiled else PreparedDenoiser.walk
         return walk(network, given, noise, levels, model.alpha_bar)
-    *_, last = model.denoising_steps(partial(network.estimate, given), noise, generators=generators)
+    *_, last = model.denoising_steps(partial(network.estimate, given), noise, draws=generators)
     return last.x_k

@@ -38,12 +38,13 @@ class Retriever(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Build the model with random weights."""
         super().__init__()
-        self.take_settings(config)
+        self.config = config
         self.clip = encoders.build_clip(config.clip)
         self.temporal = encoders.TemporalTransformer(config.dim, config.num_temporal_layers, config.num_frame_positions)
         self.interaction = TokenInteraction(config.dim, mode=config.mode)
         self.text_query_denoiser = Denoiser(config.dim)
         self.video_query_denoiser = Denoiser(config.dim)
+        self.alpha_bar = noise_schedule(config.num_noise_levels, config.schedule)
 
     @property
     def device(self) -> torch.device:
@@ -54,11 +55,6 @@ class Retriever(nn.Module):
     def logit_scale(self) -> Float[Tensor, ""]:
         """1/tau: the factor on similarities in the contrastive loss, at most 100."""
         return self.clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
-
-    def take_settings(self, config: ModelConfig) -> None:
-        """Take a configuration of the same architecture whose other settings differ, such as the noise levels."""
-        self.config = config
-        self.alpha_bar = noise_schedule(config.num_noise_levels, config.schedule)
 
     def denoiser(self, direction: Direction) -> Denoiser:
         """Give the network that serves one direction."""
@@ -118,12 +114,11 @@ class Retriever(nn.Module):
         return lambda x_k, k: self.denoiser(direction)(x_k, k, asking, chosen_from)
 
     def denoising_steps(
-        self, denoise: Denoise, noise: Float[Tensor, "B N"], *, generators: Sequence[torch.Generator] | None = None
+        self, denoise: Denoise, noise: Float[Tensor, "B N"], *, draws: Sequence[torch.Generator] | None = None
     ) -> Iterator[sampler.DenoisingStep]:
         """Walk from noise to the generated distribution; see `sampler.ddim_steps`."""
-        scoring = self.config.scoring
-        levels = sampler.noise_levels(self.config.num_noise_levels, scoring.num_steps)
-        return sampler.ddim_steps(denoise, noise, levels, self.alpha_bar, eta=scoring.eta, generators=generators)
+        levels = sampler.noise_levels(self.config.num_noise_levels, self.config.scoring.num_steps)
+        return sampler.ddim_steps(denoise, noise, levels, self.alpha_bar, eta=self.config.scoring.eta, generators=draws)
 
     @torch.no_grad()
     def generate(
@@ -154,11 +149,22 @@ class Retriever(nn.Module):
         denoise = self.bind_denoiser(direction, texts, videos, queries, items)
         samples = []
         for draw in range(self.config.scoring.num_draws):
-            draws = query_generators(direction, queries, seed=seed, draw=draw)
-            noise = first_state(self.config, draws, items.shape[1]).to(similarity)
-            *_, last = self.denoising_steps(denoise, noise, generators=draws)
-            samples.append(last.x_k)
+            own = query_generators(direction, queries, seed=seed, draw=draw)
+            samples.append(_last_state(self, denoise, first_state(self.config, own, items.shape[1]).to(rows), own))
         return Generated(items, torch.stack(samples).mean(dim=0))
+
+
+def _last_state(
+    model: Retriever, denoise: Denoise, noise: Float[Tensor, "B N"], draws: Sequence[torch.Generator]
+) -> Float[Tensor, "B N"]:
+    *_, last = model.denoising_steps(denoise, noise, draws=draws)
+    return last.x_k
+
+
+def take_settings(model: Retriever, config: ModelConfig) -> None:
+    """Give a model a configuration of the same architecture whose other settings differ, such as the noise levels."""
+    model.config = config
+    model.alpha_bar = noise_schedule(config.num_noise_levels, config.schedule)
 
 
 def scale_for_denoiser(config: ModelConfig, features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:

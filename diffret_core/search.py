@@ -150,7 +150,7 @@ def _walk(
     noise = first_state(model.config, [draw], items.shape[1]).to(given.own)
     if can_walk(noise) and model.config.scoring.eta == 0:
         return walk(network, given, noise, levels, model.alpha_bar)
-    steps = list(model.denoising_steps(partial(network.estimate, given), noise, generators=[draw]))
+    steps = list(model.denoising_steps(partial(network.estimate, given), noise, draws=[draw]))
     return Walk(torch.stack([noise, *(step.x_k for step in steps)]), torch.stack([step.x_0_hat for step in steps]))
 
 

@@ -11,7 +11,7 @@ from tiny_models import SMALL, WIDE, architecture, random_features, random_token
 from diffret_core.config import DIRECTIONS, ScoringConfig
 from diffret_core.encoders import encode_frames
 from diffret_core.randomness import generator
-from diffret_core.retriever import choose_device
+from diffret_core.retriever import choose_device, take_settings
 from diffret_core.sampler import ddim_steps, draw_noise, noise_levels
 from diffret_core.schedule import noise_schedule
 
@@ -369,5 +369,5 @@ def test_eta_adds_the_noise_of_each_querys_own_generator(gallery, direction):
 
 def test_model_takes_other_noise_levels_as_if_it_had_been_made_with_them():
     model = tiny_retriever()
-    model.take_settings(replace(model.config, num_noise_levels=20, schedule="linear"))
+    take_settings(model, replace(model.config, num_noise_levels=20, schedule="linear"))
     assert model.alpha_bar.equal(noise_schedule(20, "linear"))

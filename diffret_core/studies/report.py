@@ -53,14 +53,16 @@ def report(table: StudyTable) -> str:
 def _origin(about: dict[str, Any]) -> str:
     arms = len({one.split("/")[0] for one in about["finished"]})
     seeds = sorted({int(one.split("/")[1]) for one in about["finished"]})
-    return (
-        f"`diffret study {about['study']}`: {about['what']} {len(about['finished'])} of {about['num_cells']} cells "
-        f"({arms} arms; seeds {', '.join(map(str, seeds))}), {about['hours']:g} hours, {about['threads']} thread, torch "
-        f"{about['torch']}, {about['date']}, commit {(about['commit'] or 'unknown')[:12]}, stage 1 "
-        f"{about['stage1_sha256'][:8]}. R@1 in percent, mean over the seeds; gains are those of the combined score over "
-        "the similarity, interval 95 %, queries drawn with all their seeds. Weight and temperature chosen on validation "
-        "from the same trials for all."
-    )
+    parts = [
+        f"`diffret study {about['study']}`: {about['what']}",
+        f"{len(about['finished'])} of {about['num_cells']} cells ({arms} arms; seeds {', '.join(map(str, seeds))}),",
+        f"{about['hours']:g} hours, {about['threads']} thread, torch {about['torch']}, {about['date']},",
+        f"commit {(about['commit'] or 'unknown')[:12]}, stage 1 {about['stage1_sha256'][:8]}.",
+        "R@1 in percent on test, mean over the seeds; gains are those of the combined score over the similarity,",
+        "interval 95 %, queries drawn with all their seeds. Weight and temperature were chosen on validation, from the",
+        "same trials for all.",
+    ]
+    return " ".join(parts)
 
 
 def _arms(table: StudyTable) -> Iterator[str]:

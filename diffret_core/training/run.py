@@ -17,7 +17,7 @@ from diffret_core.evaluation import choose_scoring, evaluate
 from diffret_core.galleries import Gallery, encode_gallery
 from diffret_core.processes import check_batches, first_does, from_first, is_first
 from diffret_core.randomness import generator
-from diffret_core.retriever import Retriever
+from diffret_core.retriever import Retriever, take_settings
 from diffret_core.scores import score_all
 from diffret_core.tensor_files import write_json
 from diffret_core.training.first_stage import FRAMES, new_model, pretraining_stages, train_encoders
@@ -97,7 +97,7 @@ def train(
             first_does(partial(save_checkpoint, encoders_folder, model, dtype=dtype))
             first_does(partial(shutil.rmtree, output / FRAMES, ignore_errors=True))
         model = load_checkpoint(encoders_folder, device=device)
-        model.take_settings(recipe.model)  # another run's stage 1 may have other settings of stage 2
+        take_settings(model, recipe.model)  # another run's stage 1 may have other settings of stage 2
         cache_folder = encoders_folder / STAGE1_FEATURES
         _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen, make_data=make_data)
         metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)

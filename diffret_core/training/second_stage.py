@@ -1,4 +1,4 @@
-"""What stage 2 learns from: frozen features of its captions and videos, and their similarity; made once for many runs."""
+"""What stage 2 learns from: frozen features of captions and videos, and their similarity; made once for many runs."""
 
 from collections.abc import Callable
 from pathlib import Path
