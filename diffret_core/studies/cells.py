@@ -86,5 +86,5 @@ def seconds_of_log(run: Path) -> float:
     path = run / "log.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     clock = [entry["seconds"] for entry in map(json.loads, lines) if entry["stage"] == "stage 2"]
-    ends = [now for now, later in zip(clock, [*clock[1:], 0.0], strict=True) if later < now]
-    return round(sum(ends), 1)
+    ends = [now for now, later in zip(clock, [*clock[1:], 0.0], strict=False) if later < now]
+    return round(float(sum(ends)), 1)

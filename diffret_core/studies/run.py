@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from diffret_core import __version__
 from diffret_core.checkpoints import WEIGHTS_FILE
@@ -75,7 +76,9 @@ def _all_cells(study: Study, setting: Setting, computed: Sequence[Cell]) -> list
 
 
 def _write(study: Study, cells: Sequence[Cell], setting: Setting, folder: Path) -> None:
-    rows, ranks, seconds = [], {}, 0.0
+    rows: list[dict[str, Any]] = []
+    ranks: dict[str, Tensor] = {}
+    seconds = 0.0
     for cell in cells:
         arm, found = cell.arm, kept_cell(cell)
         own = {"study": study.name, "arm": arm.name, "factor": arm.factor, "level": arm.level, "seed": cell.seed}
