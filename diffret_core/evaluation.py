@@ -75,6 +75,20 @@ def direction_ranks(
     return _ranks(items, direction, video_of_text, rules)
 
 
+def ranks_of_rows(
+    scores: Scores,
+    direction: Direction,
+    video_of_text: Int[Tensor, " T"],
+    scoring: ScoringConfig,
+    *,
+    rules: MetricRules = "corrected",
+    normalisation: Normalisation | None = None,
+) -> dict[str, Int[Tensor, " R"]]:
+    """Rank each query's target by every method, and by what `normalisation` adds: the rows of `evaluate`, by name."""
+    rows = _rows(scores[direction], direction, video_of_text, scoring, rules=rules, normalisation=normalisation)
+    return {name: _ranks(items, direction, video_of_text, rules) for name, items in rows}
+
+
 def evaluate(
     scores: Scores,
     video_of_text: Int[Tensor, " T"],
@@ -103,8 +117,7 @@ def evaluate(
     """
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for direction in DIRECTIONS:
-        rows = _rows(scores[direction], direction, video_of_text, scoring, rules=rules, normalisation=normalisation)
-        ranks = {name: _ranks(items, direction, video_of_text, rules) for name, items in rows}
+        ranks = ranks_of_rows(scores, direction, video_of_text, scoring, rules=rules, normalisation=normalisation)
         result[direction] = {}
         for name in sorted(ranks, key=lambda name: name not in METHODS):  # the methods themselves first
             draw = numpy_generator(seed, f"bootstrap {direction}")

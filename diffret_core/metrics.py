@@ -181,6 +181,32 @@ def paired_bootstrap_interval(
     return _interval_of_mean(100.0 * difference, generator, num_resamples)
 
 
+def paired_bootstrap_interval_over_seeds(
+    ranks_a: Int[Tensor, "S R"],
+    ranks_b: Int[Tensor, "S R"],
+    generator: np.random.Generator,
+    *,
+    num_resamples: int = 10_000,
+) -> tuple[float, float]:
+    """95 % interval of the difference in R@1, mean over the seeds, where several seeds asked the same queries.
+
+    A query is drawn with all its seeds, which agree on what is hard. How far the seeds lie apart it does not tell.
+
+    Args:
+        ranks_a: Rank of each query's target under method a, a row for each seed.
+        ranks_b: The same under method b, in the same order.
+        generator: Source of the resampling.
+        num_resamples: How often the queries are drawn anew.
+
+    Raises:
+        ValueError: If the shapes differ, there are no ranks, one is below 1, or `num_resamples` is below 1.
+    """
+    if ranks_a.shape != ranks_b.shape:
+        raise ValueError(f"ranks {tuple(ranks_a.shape)} and {tuple(ranks_b.shape)}; give the same seeds and queries")
+    hits_a, hits_b = (_checked_ranks(ranks.flatten()).reshape(ranks.shape) == 1 for ranks in (ranks_a, ranks_b))
+    return _interval_of_mean(100.0 * (hits_a.mean(axis=0) - hits_b.mean(axis=0)), generator, num_resamples)
+
+
 def _interval_of_mean(value: np.ndarray, generator: np.random.Generator, num_resamples: int) -> tuple[float, float]:
     if num_resamples < 1:
         raise ValueError(f"num_resamples is {num_resamples}, expected at least 1")

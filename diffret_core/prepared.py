@@ -5,6 +5,7 @@ way, `Retriever.generate`, gathers and pools features and runs the whole network
 """
 
 import warnings
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -19,7 +20,14 @@ from diffret_core.denoiser_compiled import sample
 from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser
 from diffret_core.feature_checks import check_items, check_texts, check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
-from diffret_core.retriever import Generated, Progress, Retriever, draw_query_noise, scale_for_denoiser
+from diffret_core.retriever import (
+    Generated,
+    Progress,
+    Retriever,
+    first_state,
+    query_generators,
+    scale_for_denoiser,
+)
 
 QUERIES_AT_ONCE = 32  # conditioned together: 32 candidates at D = 512 take 256 kB each
 LARGEST_TABLE = 2**30  # bytes; products of a larger collection are formed for the candidates of each query instead
@@ -195,9 +203,7 @@ def generate_all(
     asking = torch.arange(num_queries, device=items.device) if queries is None else queries
     check_items(items, len(asking), num_items)
     scoring = model.config.scoring
-    levels = sampler.noise_levels(model.config.num_noise_levels, scoring.num_steps)
     prepared = PreparedVideos(model, videos) if direction == "text_to_video" else PreparedTexts(model, texts)
-    walk = sample if compiled else PreparedDenoiser.walk
     samples: list[Tensor] = []
     for some, candidates in zip(asking.split(QUERIES_AT_ONCE), items.split(QUERIES_AT_ONCE), strict=True):
         if isinstance(prepared, PreparedVideos):
@@ -205,16 +211,27 @@ def generate_all(
         else:
             given = prepared.condition(VideoFeatures(videos.frames[some], videos.frame_mask[some]), candidates)
         draws = [
-            walk(
-                prepared.network,
-                given,
-                draw_query_noise(direction, some, items.shape[1], seed=seed, draw=draw).to(given.own),
-                levels,
-                model.alpha_bar,
-            )
+            _walk(model, prepared.network, given, query_generators(direction, some, seed=seed, draw=draw), compiled)
             for draw in range(scoring.num_draws)
         ]
         samples.append(torch.stack(draws).mean(dim=0))
         if progress is not None:
             progress(sum(map(len, samples)), len(items))
     return Generated(items, torch.cat(samples))
+
+
+def _walk(
+    model: Retriever,
+    network: PreparedDenoiser,
+    given: Conditioned,
+    generators: Sequence[torch.Generator],
+    compiled: bool,
+) -> Float[Tensor, "B N"]:
+    """Draw a sample of some queries: along the fastest walk there is, or step by step where every step adds noise."""
+    levels = sampler.noise_levels(model.config.num_noise_levels, model.config.scoring.num_steps)
+    noise = first_state(model.config, generators, given.own.shape[1]).to(given.own)
+    if model.config.scoring.eta == 0:
+        walk = sample if compiled else PreparedDenoiser.walk
+        return walk(network, given, noise, levels, model.alpha_bar)
+    *_, last = model.denoising_steps(partial(network.estimate, given), noise, draws=generators)
+    return last.x_k

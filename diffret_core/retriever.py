@@ -113,10 +113,12 @@ class Retriever(nn.Module):
             asking = pool_frames(chosen_from, frames, frame_mask, mode=self.config.mode)
         return lambda x_k, k: self.denoiser(direction)(x_k, k, asking, chosen_from)
 
-    def denoising_steps(self, denoise: Denoise, noise: Float[Tensor, "B N"]) -> Iterator[sampler.DenoisingStep]:
+    def denoising_steps(
+        self, denoise: Denoise, noise: Float[Tensor, "B N"], *, draws: Sequence[torch.Generator] | None = None
+    ) -> Iterator[sampler.DenoisingStep]:
         """Walk from noise to the generated distribution; see `sampler.ddim_steps`."""
         levels = sampler.noise_levels(self.config.num_noise_levels, self.config.scoring.num_steps)
-        return sampler.ddim_steps(denoise, noise, levels, self.alpha_bar)
+        return sampler.ddim_steps(denoise, noise, levels, self.alpha_bar, eta=self.config.scoring.eta, generators=draws)
 
     @torch.no_grad()
     def generate(
@@ -147,10 +149,22 @@ class Retriever(nn.Module):
         denoise = self.bind_denoiser(direction, texts, videos, queries, items)
         samples = []
         for draw in range(self.config.scoring.num_draws):
-            noise = draw_query_noise(direction, queries, items.shape[1], seed=seed, draw=draw)
-            *_, last = self.denoising_steps(denoise, noise.to(similarity))
-            samples.append(last.x_k)
+            own = query_generators(direction, queries, seed=seed, draw=draw)
+            samples.append(_last_state(self, denoise, first_state(self.config, own, items.shape[1]).to(rows), own))
         return Generated(items, torch.stack(samples).mean(dim=0))
+
+
+def _last_state(
+    model: Retriever, denoise: Denoise, noise: Float[Tensor, "B N"], draws: Sequence[torch.Generator]
+) -> Float[Tensor, "B N"]:
+    *_, last = model.denoising_steps(denoise, noise, draws=draws)
+    return last.x_k
+
+
+def take_settings(model: Retriever, config: ModelConfig) -> None:
+    """Give a model a configuration of the same architecture whose other settings differ, such as the noise levels."""
+    model.config = config
+    model.alpha_bar = noise_schedule(config.num_noise_levels, config.schedule)
 
 
 def scale_for_denoiser(config: ModelConfig, features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
@@ -158,12 +172,27 @@ def scale_for_denoiser(config: ModelConfig, features: Float[Tensor, "*B D"]) -> 
     return normalise_entries(features) if config.normalise_for_denoiser else features
 
 
+def query_generators(
+    direction: Direction, queries: Int[Tensor, " B"], *, seed: int, draw: int = 0
+) -> list[torch.Generator]:
+    """Give each query what draws its noise, named by the seed, the direction, the query and the draw."""
+    purpose = f"{direction} noise, draw {draw}" if draw else f"{direction} noise"
+    return [generator(seed, purpose, int(query)) for query in queries]
+
+
 def draw_query_noise(
     direction: Direction, queries: Int[Tensor, " B"], num_candidates: int, *, seed: int, draw: int = 0
 ) -> Float[Tensor, "B N"]:
-    """Draw the noise in which each query's sample starts, named by the seed, the direction, the query and the draw."""
-    purpose = f"{direction} noise, draw {draw}" if draw else f"{direction} noise"
-    return sampler.draw_noise([generator(seed, purpose, int(query)) for query in queries], num_candidates)
+    """Draw the noise in which each query's sample starts; see `query_generators`."""
+    return sampler.draw_noise(query_generators(direction, queries, seed=seed, draw=draw), num_candidates)
+
+
+def first_state(
+    config: ModelConfig, generators: Sequence[torch.Generator], num_candidates: int
+) -> Float[Tensor, "B N"]:
+    """Give the state in which each query's walk starts: noise, or zeros for a model that works without."""
+    noise = sampler.draw_noise(generators, num_candidates)
+    return noise if config.noise else torch.zeros_like(noise)
 
 
 def choose_device(requested: str = "auto") -> torch.device:

@@ -16,7 +16,7 @@ from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.prepared import PreparedVideos
 from diffret_core.randomness import generator
 from diffret_core.ranking import combined_scores, generated_probability, order
-from diffret_core.retriever import Retriever
+from diffret_core.retriever import Retriever, first_state
 from diffret_core.similarity import TokenBlock, compare_blocks
 
 
@@ -118,9 +118,8 @@ def search(
     else:
         similarity = model.similarity(texts, videos)
     items = top_candidates(similarity, model.config.scoring.num_candidates)
-    noise = sampler.draw_noise([generator(seed, "search noise", text)], items.shape[1]).to(similarity)
     levels = sampler.noise_levels(model.config.num_noise_levels, model.config.scoring.num_steps)
-    states, estimates = _walk(model, videos, texts, items, noise, levels=levels)
+    states, estimates = _walk(model, videos, texts, items, generator(seed, "search noise", text), levels=levels)
     return Search(
         text=text,
         results=_results(model, video_ids, similarity, items, states[-1]),
@@ -137,7 +136,7 @@ def _walk(
     videos: VideoFeatures | PreparedGallery,
     texts: TextFeatures,
     items: Int[Tensor, "1 N"],
-    noise: Float[Tensor, "1 N"],
+    draw: torch.Generator,
     *,
     levels: Sequence[int],
 ) -> Walk:
@@ -148,9 +147,10 @@ def _walk(
         candidates = VideoFeatures(videos.frames[items[0]], videos.frame_mask[items[0]])
         prepared, chosen = PreparedVideos(model, candidates), torch.arange(items.shape[1], device=items.device)[None]
     network, given = prepared.network, prepared.condition(texts.sentence, chosen)
-    if can_walk(noise):
+    noise = first_state(model.config, [draw], items.shape[1]).to(given.own)
+    if can_walk(noise) and model.config.scoring.eta == 0:
         return walk(network, given, noise, levels, model.alpha_bar)
-    steps = list(sampler.ddim_steps(partial(network.estimate, given), noise, levels, model.alpha_bar))
+    steps = list(model.denoising_steps(partial(network.estimate, given), noise, draws=[draw]))
     return Walk(torch.stack([noise, *(step.x_k for step in steps)]), torch.stack([step.x_0_hat for step in steps]))
 
 

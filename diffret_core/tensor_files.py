@@ -77,6 +77,15 @@ def write_text(path: Path | str, text: str) -> None:
     _replace(Path(path), lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write bytes, whole or not at all.
+
+    Raises:
+        PermissionError: If the folder cannot be written to.
+    """
+    _replace(Path(path), lambda temporary: Path(temporary).write_bytes(data))
+
+
 def read_json(path: Path | str) -> Any:
     """Read a JSON file.
 

@@ -31,6 +31,7 @@ NAN = float("nan")
         tiny_config(scoring=ScoringConfig(num_candidates=7, alpha=0.3, temperature=20.0, num_steps=5, num_draws=4)),
         tiny_config(normalise_for_denoiser=True),
         tiny_config(normalise_frames=True),
+        tiny_config(noise=False, num_noise_levels=1, scoring=ScoringConfig(eta=0.5)),
         tiny_config(image_mean=(0.0, 0.1, 0.2), image_std=(1.0, 1.0, 0.5)),
     ],
 )
@@ -44,7 +45,8 @@ def test_model_configuration_comes_back_from_json_as_it_was(config):
         ContrastiveConfig(num_steps=3, clip_learning_rate=1e-4, sentence_weight=0.5, max_shift=4, frame_share=0.6),
         PretrainingConfig(num_steps=3, batch_size=5, num_frames=4, learning_rate=1e-4, weight_decay=0.1),
         GenerationConfig(num_steps=3, first_video=7, num_videos=2, offset_penalty=1.0),
-        GenerationConfig(num_steps=3, num_views=4, max_shift=3, frame_share=0.5),
+        GenerationConfig(num_steps=3, num_views=4, max_shift=3, frame_share=0.5, view_seed=2),
+        GenerationConfig(num_steps=3, loss="mse", negatives="batch"),
     ],
 )
 def test_stage_comes_back_from_json_as_it_was(config):
@@ -53,10 +55,13 @@ def test_stage_comes_back_from_json_as_it_was(config):
 
 def test_configuration_of_an_older_version_means_what_it_meant():
     description = to_json(tiny_config())
-    del description["normalise_frames"], description["normalise_for_denoiser"], description["scoring"]["num_draws"]
+    for name in ("normalise_frames", "normalise_for_denoiser", "noise"):
+        del description[name]
+    del description["scoring"]["num_draws"], description["scoring"]["eta"]
     assert model_config_from_json(description) == tiny_config()
     plain = tiny_config()
     assert (plain.normalise_frames, plain.normalise_for_denoiser, plain.scoring.num_draws) == (False, False, 1)
+    assert plain.noise and plain.scoring.eta == 0
 
 
 def test_stage_1_is_the_papers_unless_asked_otherwise():
@@ -96,6 +101,9 @@ def refused(make, **values):
         {"temperature": NAN},
         {"num_steps": 0},
         {"num_draws": 0},
+        {"eta": -0.1},
+        {"eta": 1.5},
+        {"eta": NAN},
     ],
 )
 def test_scoring_out_of_range_is_refused(values):
@@ -119,7 +127,9 @@ def test_model_out_of_range_is_refused(values):
     refused(tiny_config, **values)
 
 
-@pytest.mark.parametrize(("field", "value"), [("normalise_frames", "false"), ("normalise_for_denoiser", 1)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("normalise_frames", "false"), ("normalise_for_denoiser", 1), ("noise", 1)]
+)
 def test_switch_that_is_no_switch_is_refused_in_use(field, value):
     """In a process of its own: here types are checked before, which they are not in use."""
     description = json.dumps({**to_json(tiny_config()), field: value})
@@ -260,3 +270,9 @@ def test_count_that_is_no_whole_number_is_refused():
 def test_activation_that_is_no_truth_value_is_refused():
     with pytest.raises(ValueError, match="quick_gelu"):
         tiny_config({**SMALL, "quick_gelu": "x"})
+
+
+def test_model_without_noise_has_one_level():
+    assert not tiny_config(noise=False, num_noise_levels=1).noise
+    with pytest.raises(ValueError, match="num_noise_levels is 6; without noise there is 1 level, one pass"):
+        tiny_config(noise=False)

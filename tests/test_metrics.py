@@ -11,6 +11,7 @@ from diffret_core.metrics import (
     best_in_group,
     bootstrap_interval,
     paired_bootstrap_interval,
+    paired_bootstrap_interval_over_seeds,
     retrieval_metrics,
     shifted_captions,
     target_ranks,
@@ -270,3 +271,28 @@ def test_released_grouping_costs_hits_where_each_last_caption_is_scored_against_
     videos = torch.arange(num_videos)
     assert retrieval_metrics(target_ranks(best_in_group(score, video_of_text), videos))["R@1"] == 100.0
     assert retrieval_metrics(target_ranks(best_in_group(shifted, slipped), videos))["R@1"] < 90
+
+
+def test_interval_over_seeds_is_that_of_one_seed_where_all_agree():
+    ranks_a, ranks_b = (torch.randint(1, 4, (80,), generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    one = paired_bootstrap_interval(ranks_a, ranks_b, numpy_generator(0, "seeds"))
+    thrice = (torch.stack([ranks] * 3) for ranks in (ranks_a, ranks_b))
+    assert paired_bootstrap_interval_over_seeds(*thrice, numpy_generator(0, "seeds")) == pytest.approx(one)
+    as_queries = (torch.cat([ranks] * 3) for ranks in (ranks_a, ranks_b))
+    low, high = paired_bootstrap_interval(*as_queries, numpy_generator(0, "seeds"))
+    assert high - low < 0.7 * (one[1] - one[0])  # what counting each seed's queries as others would claim
+
+
+def test_interval_over_seeds_matches_a_literal_resampling_of_queries():
+    draw = torch.Generator().manual_seed(3)
+    ranks_a, ranks_b = (torch.randint(1, 3, (2, 60), generator=draw) for _ in range(2))
+    found = paired_bootstrap_interval_over_seeds(ranks_a, ranks_b, numpy_generator(0, "seeds"), num_resamples=40_000)
+    difference = 100 * ((ranks_a == 1).double().mean(0) - (ranks_b == 1).double().mean(0)).numpy()
+    drawn = numpy_generator(1, "seeds").integers(60, size=(40_000, 60))
+    assert found == pytest.approx(np.percentile(difference[drawn].mean(axis=1), [2.5, 97.5]), abs=1.0)
+
+
+def test_interval_over_seeds_refuses_other_seeds():
+    with pytest.raises((ValueError, TypeError), match=r"\(2, 3\)|ranks_b"):
+        ranks = torch.ones(2, 3, dtype=torch.long)
+        paired_bootstrap_interval_over_seeds(ranks, ranks[:1], numpy_generator(0, "seeds"))

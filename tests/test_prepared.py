@@ -215,3 +215,22 @@ def test_collections_are_refused_before_they_are_prepared(texts, videos, complai
     is_of_videos = "videos" in complaint
     with pytest.raises(ValueError, match=complaint):
         (PreparedVideos if is_of_videos else PreparedTexts)(tiny_retriever(), videos if is_of_videos else texts)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_noise_levels": 1, "noise": False},
+        {"scoring": ScoringConfig(num_candidates=3, eta=0.5, num_draws=2)},
+        {"scoring": ScoringConfig(num_candidates=3, eta=1.0, num_steps=3)},
+    ],
+    ids=["without noise", "some noise at every step", "ancestral"],
+)
+def test_generating_for_all_is_generating_for_each_however_noise_is_used(direction, settings, monkeypatch):
+    monkeypatch.setattr("diffret_core.prepared.QUERIES_AT_ONCE", 3)
+    model, (texts, videos) = tiny_retriever(spread=2.0, **settings), random_features(7, 5)
+    with torch.no_grad():
+        plain = everything(model, direction, texts, videos, 3)
+        found = generate_all(model, direction, texts, videos, plain.candidates, seed=3)
+    torch.testing.assert_close(found.sample, plain.sample, rtol=0, atol=1e-5)

@@ -11,7 +11,7 @@ from tiny_models import SMALL, WIDE, architecture, random_features, random_token
 from diffret_core.config import DIRECTIONS, ScoringConfig
 from diffret_core.encoders import encode_frames
 from diffret_core.randomness import generator
-from diffret_core.retriever import choose_device
+from diffret_core.retriever import choose_device, take_settings
 from diffret_core.sampler import ddim_steps, draw_noise, noise_levels
 from diffret_core.schedule import noise_schedule
 
@@ -334,3 +334,40 @@ def test_device_that_is_not_there_is_refused(requested):
 def test_scoring_can_be_replaced_without_touching_weights(model):
     changed = replace(model.config, scoring=replace(model.config.scoring, alpha=0.25))
     assert changed.scoring.alpha == 0.25 and model.config.scoring.alpha == 1.0
+
+
+# without noise, and with noise at every step
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_model_without_noise_answers_in_one_pass_from_zeros_whatever_the_seed(gallery, direction):
+    model = tiny_retriever(spread=2.0, num_noise_levels=1, noise=False)
+    queries = every_query(direction, gallery)
+    candidates, sample = generate(model, gallery, direction, seed=5)
+    denoise = model.bind_denoiser(direction, *gallery, queries, candidates)
+    with torch.no_grad():
+        expected = denoise(torch.zeros(sample.shape), torch.ones(len(queries), dtype=torch.long)).clamp(-1, 1)
+    torch.testing.assert_close(sample, expected)
+    assert generate(model, gallery, direction, seed=6).sample.equal(sample)
+    noisy = tiny_retriever(spread=2.0, num_noise_levels=1)
+    assert not generate(noisy, gallery, direction, seed=5).sample.equal(sample)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_eta_adds_the_noise_of_each_querys_own_generator(gallery, direction):
+    model = tiny_retriever(spread=2.0, scoring=ScoringConfig(num_candidates=3, eta=0.7))
+    queries = every_query(direction, gallery)
+    candidates, sample = generate(model, gallery, direction)
+    own = [generator(0, f"{direction} noise", int(query)) for query in queries]
+    noise = draw_noise(own, 3)
+    network = model.bind_denoiser(direction, *gallery, queries, candidates)
+    with torch.no_grad():
+        *_, last = ddim_steps(network, noise, noise_levels(6), noise_schedule(6), eta=0.7, generators=own)
+    torch.testing.assert_close(sample, last.x_k)
+    assert not torch.allclose(sample, generate(tiny_retriever(spread=2.0), gallery, direction).sample, atol=1e-4)
+
+
+def test_model_takes_other_noise_levels_as_if_it_had_been_made_with_them():
+    model = tiny_retriever()
+    take_settings(model, replace(model.config, num_noise_levels=20, schedule="linear"))
+    assert model.alpha_bar.equal(noise_schedule(20, "linear"))

@@ -16,6 +16,7 @@ from diffret_core.training import first_stage, run
 from diffret_core.training.generation import generation_trainer
 from diffret_core.training.pairs import TrainingPairs
 from diffret_core.training.run import train
+from diffret_core.training.second_stage import second_stage_data
 
 
 @fixture(scope="module")
@@ -392,3 +393,47 @@ def test_validation_is_on_all_captions_where_the_test_is_too(finished, collectio
         listen=lambda what, done, total, loss: totals.update({what: total}),
     )
     assert totals["generating for validation"] == 8 + 4  # texts and videos
+
+
+def test_stage_2_may_have_other_noise_than_the_run_whose_stage_1_it_takes(finished, collection, tmp_path):
+    for name, changes in (
+        ("levels", {"num_noise_levels": 30, "schedule": "linear"}),
+        ("none", {"num_noise_levels": 1, "noise": False}),
+    ):
+        recipe = tiny_recipe(model=replace(tiny_recipe().model, **changes))
+        train(recipe, collection, tmp_path / name, first_stage=finished[0])
+        model = load_checkpoint(tmp_path / name)
+        assert (model.config.noise, len(model.alpha_bar)) == (name != "none", changes["num_noise_levels"] + 1)
+
+
+def encoded_for(folder, source, collection, **changes):
+    """How many views of training videos a run encodes."""
+    encoded = []
+
+    def listen(what, done, total, loss):
+        if what == "encoding training videos" and done == total:
+            encoded.append(total)
+
+    train(short_recipe(**changes), collection, folder, first_stage=source, listen=listen)
+    return [total for total in encoded if total]
+
+
+def test_runs_of_several_seeds_can_share_their_views(collection, tmp_path):
+    source, views = stage_1_of(tmp_path / "source"), {"num_views": 2, "max_shift": 1}
+    assert encoded_for(tmp_path / "first", source, collection, seed=4, **views) == [4, 4]
+    assert encoded_for(tmp_path / "shared", source, collection, seed=5, view_seed=4, **views) == []
+    assert encoded_for(tmp_path / "own", source, collection, seed=5, **views) == [4]
+
+
+def test_run_learns_from_data_that_it_is_given(finished, collection, tmp_path):
+    asked = []
+
+    def remembered(*arguments):
+        asked.append(second_stage_data(*arguments) if not asked else asked[0])
+        return asked[-1]
+
+    for name in ("first", "second"):
+        train(tiny_recipe(), collection, tmp_path / name, first_stage=finished[0], make_data=remembered)
+    expected = weights(finished[0])
+    assert len(asked) == 2
+    assert all(torch.equal(value, expected[name]) for name, value in weights(tmp_path / "second").items())

@@ -166,3 +166,26 @@ def test_search_without_the_compiled_walk_is_the_same(model, videos, found, prep
     assert (plain.levels, plain.candidates) == (found.levels, found.candidates)
     torch.testing.assert_close(plain.states, found.states, rtol=0, atol=1e-5)
     torch.testing.assert_close(plain.estimates, found.estimates, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_search_without_noise_starts_from_zeros_and_takes_one_step(videos, is_prepared):
+    settings = {"scoring": ScoringConfig(num_candidates=3), "num_noise_levels": 1, "noise": False}
+    model = tiny_retriever(architecture(SMALL, text_cfg={"vocab_size": 49408}), spread=3.0, **settings)
+    found = search(model, prepare_gallery(model, videos) if is_prepared else videos, IDS, TEXT)
+    with torch.no_grad():
+        states, estimates = walk_of_the_plain_network(model, videos, found)
+    assert found.levels == [1, 0] and not bool(found.states[0].any())
+    torch.testing.assert_close(found.states, states, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.estimates, estimates, rtol=0, atol=1e-5)
+
+
+def test_search_adds_noise_at_every_step_where_eta_asks_for_it(videos):
+    samples = {}
+    for eta in (0.0, 0.5):
+        settings = {"scoring": ScoringConfig(num_candidates=3, eta=eta)}
+        model = tiny_retriever(architecture(SMALL, text_cfg={"vocab_size": 49408}), spread=3.0, **settings)
+        samples[eta] = [search(model, videos, IDS, TEXT, seed=seed).states for seed in (0, 0, 1)]
+    assert samples[0.5][0].equal(samples[0.5][1]) and not samples[0.5][0].equal(samples[0.5][2])
+    assert samples[0.5][0][0].equal(samples[0.0][0][0])  # the same start
+    assert not torch.allclose(samples[0.5][0][1], samples[0.0][0][1], atol=1e-3)

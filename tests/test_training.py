@@ -10,7 +10,7 @@ from torch import nn
 from diffret_core.candidates import training_candidates
 from diffret_core.config import ContrastiveConfig, GenerationConfig
 from diffret_core.denoiser import pool_frames
-from diffret_core.losses import contrastive_loss
+from diffret_core.losses import contrastive_loss, generation_loss
 from diffret_core.tensor_files import read_tensors, write_tensors
 from diffret_core.training import generation
 from diffret_core.training.contrastive import (
@@ -19,7 +19,7 @@ from diffret_core.training.contrastive import (
     sentence_similarity,
     zero_unseen_words,
 )
-from diffret_core.training.generation import generation_trainer, start_from_stage1
+from diffret_core.training.generation import generation_trainer, mining_similarity, start_from_stage1
 from diffret_core.training.pairs import TrainingPairs, pairs_of_step
 from diffret_core.training.trainer import ParameterGroup, Trainer, learning_rate_fraction
 from diffret_core.training.views import shifted
@@ -667,3 +667,74 @@ def test_second_stage_draws_every_noise_level(monkeypatch):
     monkeypatch.setattr(code, "forward", watching)
     list(second_stage(model, 10).steps())
     assert set(levels) == {1, 2, 3, 4, 5, 6}
+
+
+# what studies vary
+
+
+def shown_to_the_network(monkeypatch, model, **changes):
+    """States and levels that the loss shows the networks in some steps."""
+    shown, bind = [], generation.bind_shared
+
+    def watching(*arguments, **settings):
+        denoise = bind(*arguments, **settings)
+
+        def watched(x_k, k):
+            shown.append((x_k.detach(), k))
+            return denoise(x_k, k)
+
+        return watched
+
+    monkeypatch.setattr(generation, "bind_shared", watching)
+    list(second_stage(model, 3, **changes).steps())
+    return shown
+
+
+def test_second_stage_without_noise_shows_zeros_at_level_1(monkeypatch):
+    shown = shown_to_the_network(monkeypatch, tiny_retriever(num_noise_levels=1, noise=False))
+    assert len(shown) == 6 and all(not bool(x_k.any()) and bool((k == 1).all()) for x_k, k in shown)
+    noised = shown_to_the_network(monkeypatch, tiny_retriever(num_noise_levels=1))
+    assert all(bool(x_k.all()) for x_k, _ in noised)
+
+
+def test_second_stage_takes_the_loss_that_is_asked_for(monkeypatch):
+    kinds = []
+
+    def watching(*arguments, kind, **settings):
+        kinds.append(kind)
+        return generation_loss(*arguments, kind=kind, **settings)
+
+    monkeypatch.setattr(generation, "generation_loss", watching)
+    losses = {kind: next(second_stage(tiny_retriever(), 1, loss=kind).steps()).loss for kind in ("kl", "mse")}
+    assert kinds == ["kl", "kl", "mse", "mse"] and losses["mse"] != losses["kl"]
+
+
+def test_negatives_of_the_batch_are_what_its_other_queries_look_for(monkeypatch):
+    outside = {}
+    for negatives in ("batch", "split"):
+        seen = watched_items(tiny_retriever(), monkeypatch, negatives=negatives, num_candidates=3, negative_pool=5)
+        batches = seen["text_to_video"][1].split(8)  # the positive of each query is its first candidate
+        outside[negatives] = sum(int((~torch.isin(batch, batch[:, 0])).sum()) for batch in batches)
+    assert outside["batch"] == 0 < outside["split"]
+
+
+def test_second_stage_takes_a_similarity_that_is_known_already():
+    texts, videos = random_features(8, 6)
+    model = tiny_retriever()
+    known = mining_similarity(model, texts, videos, GenerationConfig(num_steps=3, **STAGE_2))
+    expected = [step.loss for step in second_stage(tiny_retriever(), 3).steps()]
+
+    def losses(similarity):
+        trainer = generation_trainer(
+            tiny_retriever(),
+            texts,
+            [videos],
+            torch.arange(8) % 6,
+            GenerationConfig(num_steps=3, **STAGE_2),
+            wording=torch.arange(8),
+            seed=0,
+            similarity=similarity,
+        )
+        return [step.loss for step in trainer.steps()]
+
+    assert losses(known) == expected != losses(-known)

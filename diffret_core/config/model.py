@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from diffret_core.config.checks import above_zero, at_least, one_of
+from diffret_core.config.checks import above_zero, at_least, fraction, one_of
 
 Mode = Literal["default", "reference"]
 ScheduleKind = Literal["cosine", "linear"]
@@ -25,6 +25,7 @@ class ScoringConfig:
         temperature: Factor on the sample before its softmax over the candidates.
         num_steps: Denoising steps; the noise levels they visit are spread evenly over 1..K. None visits them all.
         num_draws: Samples drawn per query, each from its own noise; their mean counts.
+        eta: Noise added at every step: 0 is deterministic, 1 that of the ancestral sampler; see `sampler.ddim_steps`.
     """
 
     num_candidates: int = 32
@@ -32,6 +33,7 @@ class ScoringConfig:
     temperature: float = 1.0
     num_steps: int | None = None
     num_draws: int = 1
+    eta: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -41,6 +43,7 @@ class ScoringConfig:
         if self.num_steps is not None:
             at_least("num_steps", self.num_steps, 1)
         at_least("num_draws", self.num_draws, 1)
+        fraction("eta", self.eta)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class ModelConfig:
         num_frame_positions: Position embeddings it has: the most frames a video can ever have.
         num_noise_levels: K.
         schedule: Form of the noise schedule.
+        noise: Whether the denoisers are shown noised distributions. False shows them zeros, at a single level, and they
+            answer in one pass: a re-ranker of the same size without diffusion, to compare with.
         mode: "default", or "reference" for the released model's exact behaviour; SPEC section 12.
         normalise_frames: Whether frame features are scaled to size sqrt(D) each before the temporal transformer; the
             paper's go in as CLIP gives them.
@@ -74,6 +79,7 @@ class ModelConfig:
     num_frame_positions: int = 77
     num_noise_levels: int = 50
     schedule: ScheduleKind = "cosine"
+    noise: bool = True
     mode: Mode = "default"
     normalise_frames: bool = False
     normalise_for_denoiser: bool = False
@@ -99,9 +105,11 @@ class ModelConfig:
         if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
             raise ValueError(f"image_std is {self.image_std}; mean and std have three numbers each, std above 0")
         one_of("schedule", self.schedule, get_args(ScheduleKind))
-        for name in ("normalise_frames", "normalise_for_denoiser"):
+        for name in ("noise", "normalise_frames", "normalise_for_denoiser"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be true or false")
+        if not self.noise and self.num_noise_levels != 1:
+            raise ValueError(f"num_noise_levels is {self.num_noise_levels}; without noise there is 1 level, one pass")
         one_of("mode", self.mode, get_args(Mode))
 
     @property

@@ -9,6 +9,8 @@ from diffret_core.config.model import ModelConfig
 
 Precision = Literal["float32", "float16"]
 ComputePrecision = Literal["float32", "bfloat16"]
+LossKind = Literal["kl", "mse"]
+Negatives = Literal["split", "batch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,16 +141,20 @@ class GenerationConfig:
         num_steps: Optimiser steps.
         batch_size: Queries per step and direction.
         num_candidates: N, the positive and N-1 hard negatives.
+        negatives: Where negatives come from: all items of the split, or only those that the queries of the same batch
+            look for, as in the released code.
         negative_pool: The negatives are drawn from this many most similar items; N-1 takes the hardest themselves.
         mining_precision: Of the similarity of all captions and videos, from which the negatives are chosen; it is
             the largest thing in memory where there are many.
         learning_rate: Peak rate.
+        loss: Which loss; see `losses.generation_loss`.
         loss_scale: Factor on the estimate before the cross-entropy.
         offset_penalty: See `losses.generation_loss`.
         num_views: In how many versions each video is encoded; a step draws one of them for each. The first is the
             video as it is, the others are moved and lack some frames, so that the denoisers learn no video by heart.
         max_shift: The other views are moved by up to this many pixels in each direction.
         frame_share: The other views keep at least this part of the real frames.
+        view_seed: Seed of the other views, so that runs of several seeds can share them; the run's own if None.
         warmup_fraction: As in stage 1.
         max_gradient_norm: As in stage 1.
         num_looks: As in stage 1.
@@ -159,14 +165,17 @@ class GenerationConfig:
     num_steps: int
     batch_size: int = 128
     num_candidates: int = 32
+    negatives: Negatives = "split"
     negative_pool: int = 31
     mining_precision: Precision = "float32"
     learning_rate: float = 1e-4
+    loss: LossKind = "kl"
     loss_scale: float = 100.0
     offset_penalty: float = 0.0
     num_views: int = 1
     max_shift: int = 0
     frame_share: float = 1.0
+    view_seed: int | None = None
     warmup_fraction: float = 0.1
     max_gradient_norm: float = 1.0
     num_looks: int = 0
@@ -179,7 +188,9 @@ class GenerationConfig:
         at_least("num_steps", self.num_steps, 1)
         at_least("batch_size", self.batch_size, 1)
         at_least("num_candidates", self.num_candidates, 2)
+        one_of("negatives", self.negatives, get_args(Negatives))
         at_least("negative_pool", self.negative_pool, self.num_candidates - 1)
+        one_of("loss", self.loss, get_args(LossKind))
         one_of("mining_precision", self.mining_precision, get_args(Precision))
         above_zero("learning_rate", self.learning_rate)
         above_zero("loss_scale", self.loss_scale)

@@ -17,7 +17,7 @@ from diffret_core.metrics import target_ranks
 from diffret_core.prepared import QUERIES_AT_ONCE, PreparedTexts, PreparedVideos
 from diffret_core.randomness import generator
 from diffret_core.ranking import combined_scores, generator_scores
-from diffret_core.retriever import Retriever, draw_query_noise
+from diffret_core.retriever import Retriever, first_state, query_generators
 
 
 class Asked(NamedTuple):
@@ -76,7 +76,8 @@ def ask(
 
 def noise_of(asked: Asked, draw: int = 0, *, seed: int = 0) -> Float[Tensor, "Q N"]:
     """Draw the noise that the package would draw for these queries."""
-    return draw_query_noise(asked.direction, asked.queries, asked.items.shape[1], seed=seed, draw=draw).to(asked.rows)
+    generators = query_generators(asked.direction, asked.queries, seed=seed, draw=draw)
+    return first_state(asked.model.config, generators, asked.items.shape[1]).to(asked.rows)
 
 
 @torch.no_grad()

@@ -104,7 +104,7 @@ def refuse_faults(folder: Path) -> None:
     if not (folder / MANIFEST_NAME).is_file():
         return
     files = read_manifest(folder)
-    names = [name for name in files if not name.startswith(("model/", "features/"))]
+    names = [name for name in files if not name.startswith(("model/", "features/", "studies/"))]
     faulty = [name for name in names if not is_intact(folder / name, files[name])]
     if faulty:
         more = f"; {len(faulty) - 1} more: `diffret samples check` lists them" if len(faulty) > 1 else ""

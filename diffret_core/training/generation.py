@@ -13,6 +13,7 @@ from diffret_core.losses import generation_loss
 from diffret_core.processes import own_rows
 from diffret_core.randomness import generator
 from diffret_core.retriever import Retriever
+from diffret_core.schedule import without_noise
 from diffret_core.training.shared import bind_shared
 from diffret_core.training.trainer import ParameterGroup, Trainer
 
@@ -26,6 +27,7 @@ def generation_trainer(
     *,
     wording: Int[Tensor, " T"],
     seed: int,
+    similarity: Float[Tensor, "T V"] | None = None,
 ) -> Trainer:
     """Prepare stage 2: both denoisers at once, everything else frozen.
 
@@ -42,14 +44,12 @@ def generation_trainer(
         wording: A number for each caption, the same for the same words: captions that say the same are never
             one another's negatives.
         seed: Seed of captions, batches, negatives, views, noise levels and noise.
+        similarity: S of all captions and videos, from `mining_similarity`; computed here if None.
 
     Raises:
         ValueError: If a video has no caption.
     """
-    with torch.no_grad():
-        similarity = model.interaction(  # [T, V]
-            texts.words, texts.word_mask, *views[0], dtype=getattr(torch, config.mining_precision)
-        )
+    similarity = mining_similarity(model, texts, views[0], config) if similarity is None else similarity
     device = similarity.device
     captions_of_video = _captions_by_video(video_of_text.cpu(), len(views[0].frames)).to(device)  # [V, C]
     all_views = VideoFeatures(*map(torch.cat, zip(*views, strict=True)))  # [R V, F, D], [R V, F]
@@ -61,10 +61,13 @@ def generation_trainer(
         chosen = captions_of_video.gather(1, choice).squeeze(1)  # [V], a caption for each video
         pairs = torch.randint(num_videos, (config.batch_size,), generator=draw).to(device)
         from_text = direction == "text_to_video"
+        same = wording[chosen[pairs]][:, None] == wording[chosen]  # [B, V]
+        if config.negatives == "batch":
+            same = same | ~torch.isin(torch.arange(num_videos, device=device), pairs)
         others = training_candidates(
             similarity[chosen[pairs]] if from_text else similarity[chosen, pairs[:, None]],
             pairs,
-            wording[chosen[pairs]][:, None] == wording[chosen],
+            same,
             num_candidates=config.num_candidates,
             negative_pool=config.negative_pool,
             generator=draw,
@@ -74,9 +77,16 @@ def generation_trainer(
         row = _draw_views(len(views), num_videos, generator(seed, f"{direction} views", step)).to(device)
         queries, items = (chosen[pairs], row[others]) if from_text else (row[pairs], chosen[others])
         queries, items, k, epsilon = map(own_rows, (queries, items, k, epsilon))
-        denoise = bind_shared(model, direction, texts, all_views, queries=queries, items=items)
-        scale, penalty = config.loss_scale, config.offset_penalty
-        return generation_loss(denoise, k, epsilon, model.alpha_bar, loss_scale=scale, offset_penalty=penalty)
+        bound = bind_shared(model, direction, texts, all_views, queries=queries, items=items)
+        return generation_loss(
+            bound if model.config.noise else without_noise(bound),
+            k,
+            epsilon,
+            model.alpha_bar,
+            loss_scale=config.loss_scale,
+            kind=config.loss,
+            offset_penalty=config.offset_penalty,
+        )
 
     def loss_of_step(step: int) -> Float[Tensor, ""]:
         return torch.stack([loss_of_direction(direction, step) for direction in DIRECTIONS]).sum()
@@ -89,6 +99,15 @@ def generation_trainer(
         warmup_fraction=config.warmup_fraction,
         max_gradient_norm=config.max_gradient_norm,
     )
+
+
+@torch.no_grad()
+def mining_similarity(
+    model: Retriever, texts: TextFeatures, videos: VideoFeatures, config: GenerationConfig
+) -> Float[Tensor, "T V"]:
+    """Compare all training captions with all videos, to choose negatives by; the same in every run on this stage 1."""
+    dtype = getattr(torch, config.mining_precision)
+    return model.interaction(texts.words, texts.word_mask, *videos, dtype=dtype)
 
 
 @torch.no_grad()

@@ -14,15 +14,15 @@ from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate
-from diffret_core.galleries import Gallery, encode_captions, encode_gallery, encode_video_files
+from diffret_core.galleries import Gallery, encode_gallery
 from diffret_core.processes import check_batches, first_does, from_first, is_first
 from diffret_core.randomness import generator
-from diffret_core.retriever import Retriever
+from diffret_core.retriever import Retriever, take_settings
 from diffret_core.scores import score_all
 from diffret_core.tensor_files import write_json
 from diffret_core.training.first_stage import FRAMES, new_model, pretraining_stages, train_encoders
 from diffret_core.training.generation import generation_trainer, start_from_stage1
-from diffret_core.training.run_data import captions_of, like_the_test, paths_of
+from diffret_core.training.run_data import like_the_test, paths_of
 from diffret_core.training.run_folder import (
     STAGE1,
     STAGE1_FEATURES,
@@ -34,8 +34,8 @@ from diffret_core.training.run_folder import (
     state_file,
     take_steps,
 )
+from diffret_core.training.second_stage import MakeData, second_stage_data
 from diffret_core.training.selection import Selection, combined_recall
-from diffret_core.training.views import view_for_stage2
 
 
 def train(
@@ -46,6 +46,7 @@ def train(
     first_stage: Path | str | None = None,
     device: torch.device | str = "cpu",
     listen: Listen = lambda *_: None,
+    make_data: MakeData = second_stage_data,
 ) -> dict[str, Any]:
     """Train a model with both stages and leave it in a folder; call it again to resume an interrupted run.
 
@@ -60,6 +61,7 @@ def train(
         first_stage: Another run's folder whose stage 1 is taken as it is; only stage 2 is trained.
         device: Where to compute.
         listen: Told what is being done and how far it is.
+        make_data: Gives what stage 2 learns from; one that remembers can share it between runs on the same stage 1.
 
     Returns:
         Metrics on the validation split; see `evaluation.evaluate`.
@@ -95,9 +97,9 @@ def train(
             first_does(partial(save_checkpoint, encoders_folder, model, dtype=dtype))
             first_does(partial(shutil.rmtree, output / FRAMES, ignore_errors=True))
         model = load_checkpoint(encoders_folder, device=device)
-        model.config = recipe.model  # another run's stage 1 may have other settings of stage 2
+        take_settings(model, recipe.model)  # another run's stage 1 may have other settings of stage 2
         cache_folder = encoders_folder / STAGE1_FEATURES
-        _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
+        _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen, make_data=make_data)
         metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
         for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
             for kept in (state_file(output, name), best_file(output, name)):
@@ -114,37 +116,30 @@ def _new_denoisers(model: Retriever, seed: int) -> None:
 
 
 def _second_stage(
-    model: Retriever, recipe: Recipe, collection: Collection, output: Path, *, cache_folder: Path, listen: Listen
+    model: Retriever,
+    recipe: Recipe,
+    collection: Collection,
+    output: Path,
+    *,
+    cache_folder: Path,
+    listen: Listen,
+    make_data: MakeData,
 ) -> None:
     _new_denoisers(model, recipe.seed)
     model.eval().requires_grad_(False)
     for denoiser in (model.text_query_denoiser, model.video_query_denoiser):
         denoiser.train().requires_grad_(True)
-    first, num_videos = recipe.generation.first_video, recipe.generation.num_videos
-    videos = collection.video_ids("train")[first:][:num_videos]
-    captions, video_of_text = captions_of(collection, videos)
-    views = [
-        encode_video_files(
-            model,
-            paths_of(collection, videos),
-            cache_folder=cache_folder,
-            view=view_for_stage2(recipe.generation, number, seed=recipe.seed),
-            all_processes=True,
-            progress=lambda done, total: listen("encoding training videos", done, total, None),
-        )
-        for number in range(recipe.generation.num_views)
-    ]
-    texts = encode_captions(model, captions)
-    start_from_stage1(model, texts, views[0])
-    numbers = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}
+    data = make_data(model, recipe, collection, cache_folder, listen)
+    start_from_stage1(model, data.texts, data.views[0])
     trainer = generation_trainer(
         model,
-        texts,
-        views,
-        video_of_text.to(model.device),
+        data.texts,
+        data.views,
+        data.video_of_text,
         recipe.generation,
-        wording=torch.tensor([numbers[caption] for caption in captions], device=model.device),
+        wording=data.wording,
         seed=recipe.seed,
+        similarity=data.similarity,
     )
     selection = None
     if recipe.generation.num_looks:

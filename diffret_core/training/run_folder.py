@@ -37,6 +37,9 @@ def check_first_stage(folder: Path, recipe: Recipe) -> None:
         load_checkpoint(folder).config,
         scoring=wanted.scoring,
         normalise_for_denoiser=wanted.normalise_for_denoiser,
+        num_noise_levels=wanted.num_noise_levels,
+        schedule=wanted.schedule,
+        noise=wanted.noise,
     )
     if found != model_config_from_json(json.loads(json.dumps(to_json(recipe.model)))):
         raise ValueError(f"{folder}: of another architecture than recipe {recipe.name}; train a stage 1 with it first")

@@ -1,0 +1,134 @@
+"""The tables of docs/results.md, written from the shipped studies: no number of theirs is typed by hand."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from diffret_core.config import DIRECTIONS
+from diffret_core.metrics import paired_bootstrap_interval_over_seeds
+from diffret_core.randomness import numpy_generator
+from diffret_core.scores import METHODS
+from diffret_core.studies.declaration import BASELINE
+from diffret_core.studies.setting import VALIDATION
+from diffret_core.studies.table import StudyTable, read_study
+from diffret_core.tensor_files import write_text
+
+TEST = "test"
+
+
+def write_report(page: Path, studies: Path) -> list[str]:
+    """Write the tables of all studies there are into a page, each between its two markers.
+
+    Args:
+        page: A Markdown file with lines `<!-- study NAME: begin -->` and `<!-- study NAME: end -->`.
+        studies: Folder of the studies' folders.
+
+    Returns:
+        The names of the studies.
+
+    Raises:
+        FileNotFoundError: If the page is missing, or there is no study.
+        ValueError: If a study has no markers in the page.
+    """
+    text, names = page.read_text(encoding="utf-8"), sorted(one.parent.name for one in studies.glob("*/table.csv"))
+    if not names:
+        raise FileNotFoundError(f"{studies}: holds no study; `diffret study NAME --ship` puts one there")
+    for name in names:
+        begin, end = f"<!-- study {name}: begin -->", f"<!-- study {name}: end -->"
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(end) < text.index(begin):
+            raise ValueError(f"{page}: has no place for study {name}; write the lines {begin} and {end} where it goes")
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n{report(read_study(studies / name))}{end}{rest.split(end)[1]}"
+    write_text(page, text)
+    return names
+
+
+def report(table: StudyTable) -> str:
+    """Write a study's table as Markdown, with a line on where it comes from."""
+    about, methods = table.provenance, sorted({row["method"] for row in table.rows} - set(METHODS))
+    lines = [_origin(about), "", *(_methods(table) if methods else _arms(table)), ""]
+    return "\n".join(lines)
+
+
+def _origin(about: dict[str, Any]) -> str:
+    arms = len({one.split("/")[0] for one in about["finished"]})
+    seeds = sorted({int(one.split("/")[1]) for one in about["finished"]})
+    parts = [
+        f"`diffret study {about['study']}`: {about['what']}",
+        f"{len(about['finished'])} of {about['num_cells']} cells ({arms} arms; seeds {', '.join(map(str, seeds))}),",
+        f"{about['hours']:g} hours, {about['threads']} thread, torch {about['torch']}, {about['date']},",
+        f"commit {(about['commit'] or 'unknown')[:12]}, stage 1 {about['stage1_sha256'][:8]}.",
+        "R@1 in percent on test, mean over the seeds; gains are those of the combined score over the similarity,",
+        "interval 95 %, queries drawn with all their seeds. Weight and temperature were chosen on validation, from the",
+        "same trials for all.",
+    ]
+    return " ".join(parts)
+
+
+def _arms(table: StudyTable) -> Iterator[str]:
+    """Give a row for each arm and direction, factor by factor, the baseline first."""
+    others = [name for name in dict.fromkeys(row["list"] for row in table.rows) if name not in (VALIDATION, TEST)]
+    heads = ["factor", "level", "direction", *METHODS[1:], "gain", "of each seed", "against the baseline", "ceiling"]
+    yield _line(heads + [f"gain, {name.replace('_', ' ')}" for name in others])
+    yield _line(["---"] * (len(heads) + len(others)))
+    arms = [arm for arm in table.provenance["arms"] if table.seeds(arm["name"])]
+    for arm in arms:
+        for direction in DIRECTIONS:
+            of = {"arm": arm["name"], "direction": direction, "method": "combined"}
+            recalls = [f"{table.mean('R@1', **{**of, 'method': one}, list=TEST):.1f}" for one in METHODS[1:]]
+            yield _line(
+                [
+                    arm["factor"] or "baseline",
+                    str(arm["level"]),
+                    direction.replace("_", "-"),
+                    *recalls,
+                    _gain(table, arm["name"], direction),
+                    _of_seeds(table, arm["name"], direction),
+                    "" if arm["name"] == BASELINE else _difference(table, arm["name"], direction),
+                    f"{table.mean('ceiling', **of, list=TEST):.1f}",
+                    *(f"{table.mean('gain', **of, list=name):+.1f}" for name in others),
+                ]
+            )
+
+
+def _methods(table: StudyTable) -> Iterator[str]:
+    """Give a row for each direction and method of the baseline."""
+    columns = ("R@1", "R@5", "R@10", "median_rank", "mean_rank")
+    yield _line(["direction", "by", *(one.replace("_", " ") for one in columns), "gain over the similarity"])
+    yield _line(["---"] * (len(columns) + 3))
+    for direction in DIRECTIONS:
+        for method in dict.fromkeys(row["method"] for row in table.rows):
+            of = {"arm": BASELINE, "list": TEST, "direction": direction, "method": method}
+            digits = [f"{table.mean(one, **of):.{2 if one == 'mean_rank' else 1}f}" for one in columns]
+            gain = "" if method == "similarity" else _gain(table, BASELINE, direction, method)
+            yield _line([direction.replace("_", "-"), method, *digits, gain])
+
+
+def _gain(table: StudyTable, arm: str, direction: str, method: str = "combined") -> str:
+    seeds = table.seeds(arm)
+    mine, other = (table.ranks_of(arm, seeds, TEST, direction, one) for one in (method, "similarity"))
+    return _interval(mine, other)
+
+
+def _difference(table: StudyTable, arm: str, direction: str) -> str:
+    """Compare an arm with the baseline of the same seeds."""
+    seeds = sorted({*table.seeds(arm)} & {*table.seeds(BASELINE)})
+    if not seeds:
+        return ""
+    return _interval(*(table.ranks_of(one, seeds, TEST, direction, "combined") for one in (arm, BASELINE)))
+
+
+def _interval(mine: Any, other: Any) -> str:
+    low, high = paired_bootstrap_interval_over_seeds(mine, other, numpy_generator(0, "study report"))
+    difference = 100 * float((mine == 1).float().mean() - (other == 1).float().mean())
+    return f"{difference:+.1f} ({low:.1f} to {high:.1f})"
+
+
+def _of_seeds(table: StudyTable, arm: str, direction: str) -> str:
+    of = {"arm": arm, "list": TEST, "direction": direction, "method": "combined"}
+    gains = [row["gain"] for row in table.rows if all(row[name] == value for name, value in of.items())]
+    return ", ".join(f"{gain:+.1f}" for gain in gains)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
