@@ -31,7 +31,9 @@ def test_miniature_is_read_as_msr_vtt_with_splits_of_its_own(miniature):
     assert [one.num_videos for one in counts_of(collection)] == list(NUM_VIDEOS.values())
     assert [one.num_captions for one in counts_of(collection)] == list(NUM_VIDEOS.values())
     assert not any(collection.missing_videos(split) for split in ("train", "validation", "test"))
-    of_samples = dict(reversed([(video, text) for text, video in read_collection("msrvtt", sample_folder()).pairs("test")]))
+    of_samples = dict(
+        reversed([(video, text) for text, video in read_collection("msrvtt", sample_folder()).pairs("test")])
+    )
     assert all(of_samples[video] == text for text, video in collection.pairs("train"))
 
 
@@ -111,7 +113,9 @@ def test_published_figures_keep_their_place_while_intervals_shrink():
 
 
 def test_memory_is_drawn_in_gigabytes_with_its_sum_under_a_slider():
-    figure = memory_figure({"1": {"weights": 10**9, "rest": 2 * 10**9}, "8": {"weights": 10**9, "rest": 9 * 10**9}}, "x ")
+    figure = memory_figure(
+        {"1": {"weights": 10**9, "rest": 2 * 10**9}, "8": {"weights": 10**9, "rest": 9 * 10**9}}, "x "
+    )
     assert [frame.name for frame in figure.frames] == steps_of(figure) == ["1", "8"]
     assert list(figure.frames[1].data[0].x) == [1, 9]
     assert "10.0 GB" in figure.frames[1].layout.title.text and "3.0 GB" in figure.layout.title.text
@@ -185,9 +189,8 @@ def started(name, environment, num_gpus=8):
 def test_step_that_lacks_nothing_runs_the_command_of_the_documentation():
     assert started("doctor", {}, 0) == "diffret_core doctor --recipe msrvtt --annotations A --videos V"
     assert started("train", {"DIFFRET_RECIPE": "msvd"}, 1) == "diffret_core train --recipe msvd --data A --videos V"
-    assert started("torchrun", {}) == (
-        "torch.distributed.run --standalone --nproc-per-node=8 -m diffret_core train --recipe msrvtt --data A --videos V"
-    )
+    launcher = "torch.distributed.run --standalone --nproc-per-node=8 -m"
+    assert started("torchrun", {}) == f"{launcher} diffret_core train --recipe msrvtt --data A --videos V"
     assert "--recipe msrvtt --model runs/msrvtt --data A --videos V" in started("evaluate", {}, 0)
     assert "--model M " in started("evaluate", {"DIFFRET_MODEL": "M"}, 0)
     assert "--recipe msrvtt --released F --data A --videos V --metrics reference" in started(
@@ -206,7 +209,11 @@ def test_commands_are_those_that_the_program_knows(capsys):
 
 
 def test_doctor_really_runs_and_a_bad_end_is_said(miniature, capsys):
-    videos = {"DIFFRET_ANNOTATIONS": str(miniature), "DIFFRET_VIDEOS": str(miniature / "videos"), "DIFFRET_RUN": "doctor"}
+    videos = {
+        "DIFFRET_ANNOTATIONS": str(miniature),
+        "DIFFRET_VIDEOS": str(miniature / "videos"),
+        "DIFFRET_RUN": "doctor",
+    }
     real_run.run_if_possible("doctor", {**videos, "DIFFRET_RECIPE": "no such"}, num_gpus=0)
     said = capsys.readouterr().out
     assert "there is no recipe 'no such'" in said

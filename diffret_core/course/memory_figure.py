@@ -27,7 +27,7 @@ def memory_figure(parts_of: Mapping[str, Mapping[str, int]], setting: str) -> go
     figure = go.Figure(frames[0].data, base_layout(frames[0].layout.title.text, height=190 + 34 * len(names)), frames)
     figure.update_layout(
         margin={"l": 150, "r": 60, "t": 56, "b": 96},
-        xaxis=AXIS | {"range": [0, 1.1 * most], "title": axis_title("GB on the GPU"), "nticks": 8},
+        xaxis=AXIS | {"range": [0, 1.1 * most], "title": axis_title("GB"), "nticks": 8},
         yaxis=AXIS
         | {"range": [len(names) - 0.4, -0.6], "automargin": True}
         | {"tickvals": list(range(len(names))), "ticktext": [as_plain_text(name) for name in names]},

@@ -34,7 +34,10 @@ def rounding_figure(weight: Number, steps: Sequence[Number], num_steps: int) -> 
         steps: Sizes of a step.
         num_steps: How many are taken.
     """
-    kinds = ((torch.float32, "single precision", COMBINED, "solid"), (torch.float16, "half precision", GENERATED, "dash"))
+    kinds = (
+        (torch.float32, "single precision", COMBINED, "solid"),
+        (torch.float16, "half precision", GENERATED, "dash"),
+    )
     frames = []
     for step in steps:
         paths = [_share(walk(weight, step, num_steps, kind[0]), step, num_steps) for kind in kinds]

@@ -9,8 +9,8 @@
 # |---|---|
 # | you need | PyTorch; what the two stages are (notebooks 04 and 07); intervals (notebook 03) |
 # | time | 45 minutes with the exercises; Run All takes about a minute |
-# | hardware | any computer for the miniature; for a benchmark a GPU, the data and a day |
-# | in the paper | section 4: MSR-VTT, LSMDC, MSVD, ActivityNet Captions and DiDeMo |
+# | hardware | any computer for the miniature; for a benchmark a GPU, the data and some hours |
+# | in the paper | the experiments: MSR-VTT, LSMDC, MSVD, ActivityNet Captions and DiDeMo |
 #
 # Just opened? Choose **Run → Run All Cells** first. Letters such as T and V are in the [table of
 # symbols](glossary.md).
@@ -112,7 +112,7 @@ ask_doctor(work / "damaged")
 # ## What if videos stay missing?
 #
 # Videos disappear from the web. The released code takes a missing one as zeros, or drops it without a word. Suppose
-# 100 of our 1,000 test videos are gone, and their captions with them. First, what the course's model does with all:
+# some of our 1,000 test videos are gone, and their captions with them. First, what the course's model does with all:
 
 # %%
 from diffret_core.evaluation import direction_ranks
@@ -217,7 +217,6 @@ standard_error = check.answer("standard_error", standard_error)
 # </details>
 
 # %%
-import numpy as np
 
 from diffret_core.randomness import numpy_generator
 
@@ -254,8 +253,8 @@ show.figure(
 
 # %% [markdown]
 # **What to see.** With 1,000 queries every one of these intervals holds all the other numbers: from them alone, nobody
-# can say who is better, not even whether stage 2 helps. With 27,763 the paper's 49.0 would stand apart. (Captions of one
-# video are not independent, so MSVD's real interval is wider than drawn.)
+# can say who is better, not even whether stage 2 helps. With 27,763 the paper's 49.0 would stand apart. (Captions of
+# one video are not independent, so MSVD's real interval is wider than drawn.)
 #
 # ## The same queries
 #
@@ -359,9 +358,10 @@ share = {name: float((best[100] > 0).mean()) for name, best in (("independent", 
 print({name: f"{part:.0%} of the best of 100 looks are too high" for name, part in share.items()})
 
 # %% [markdown]
-# **What to see.** The more looks, the further right. Independent looks are the worst case, and no real one: looks at one
-# run meet the same queries, and are more alike. How alike they were in the released runs nobody has published, so the
-# bias is **somewhere between nothing and four points**. Real looks also differ in truth, and some of the choice is real.
+# **What to see.** The more looks, the further right. Independent looks are the worst case, and no real one: looks at
+# one run meet the same queries, and are more alike. How alike they were in the released runs nobody has published, so
+# the bias is **somewhere between nothing and four points**. Real looks also differ in truth, so part of the choice is
+# real.
 #
 # The remedy costs nothing but videos: look at *validation* as often as you like, and at the test once. The recipe holds
 # out 497 videos for that, so it trains on 8,503 and not on 9,000 as the published run did.
@@ -376,8 +376,8 @@ print({name: f"{part:.0%} of the best of 100 looks are too high" for name, part 
 # %%
 from diffret_core.plans import make_plan
 
-gpu = torch.device("cuda")
-plan = make_plan(benchmark, PUBLISHED["msrvtt"], gpu)
+device = torch.device("cpu")
+plan = make_plan(benchmark, PUBLISHED["msrvtt"], device)
 shown = ("clip_name", "contrastive.clip_learning_rate", "contrastive.encode_at_once", "generation.num_candidates")
 for name in shown:
     print(f"{name:32} {plan.settings[name]}")
@@ -385,7 +385,7 @@ print()
 for stage in plan.stages:
     total = stage.num_steps * stage.operations
     print(f"{stage.name}: {stage.num_steps:,} steps of {stage.batch_size} pairs; {stage.memory.device_bytes / 1e9:.1f} "
-          f"GB on the GPU; {stage.operations / 1e12:.3g} TFLOP a step, {total:.1e} in all (counted)")  # fmt: skip
+          f"GB; {stage.operations / 1e12:.3g} TFLOP a step, {total:.1e} in all (counted)")  # fmt: skip
 print("disk:", ", ".join(f"{what} {size / 1e9:.1f} GB" for what, size in plan.disk.items()), "(counted)\n")
 
 a = torch.randn(768, 768)
@@ -415,13 +415,13 @@ kept = dict(plan.stages[0].memory.moments[0].device)
 parts_of = {}
 for pairs in (1, 4, 16, 32, 128):
     stage = replace(benchmark.contrastive, encode_at_once=pairs)
-    step = count_encoder_step(benchmark.model, stage, gpu)
+    step = count_encoder_step(benchmark.model, stage, device)
     parts_of[f"{pairs}"] = kept | {"pictures and activations": step.peak_bytes - step.trained_bytes}
     print(f"encode_at_once {pairs:3}: {sum(parts_of[f'{pairs}'].values()) / 1e9:5.1f} GB")
 show.figure(
     memory_figure(parts_of, "pairs encoded at once: "),
-    "GPU memory of a step of stage 1 with ViT-B/32, a batch of 128 pairs, 12 frames each, bfloat16 products. "
-    "Counted, not measured: a real allocator keeps more.",
+    "Memory of a step of stage 1 with ViT-B/32: 128 pairs, 12 frames each, products in bfloat16. "
+    "Counted for tensors, not measured: an allocator keeps more, and a GPU's kernels may keep less or more.",
 )
 
 # %% [markdown]
@@ -711,7 +711,7 @@ predict.number(
 # <summary>Why?</summary>
 #
 # A step counts only if it is at least half the distance to the next number, and that distance grows with the weight.
-# At 1e-7 only weights below about 0.0005 move at all.
+# At 1e-7 only weights below about 0.00024 move at all.
 #
 # </details>
 
@@ -728,7 +728,7 @@ show.figure(
 
 # %% [markdown]
 # **What to see.** Up to 3e-5 nothing moves, whatever the gradient says. Then a step is rounded *up*, and the weight
-# runs ahead of it. Only large steps come out right. Single precision goes 100 % of the way at all sizes.
+# runs ahead of it. Only large steps come out nearly right. Single precision goes 100 % of the way at all sizes.
 #
 # So the published rate of 1e-7 trained a CLIP that mostly stood still. In single precision the same rate does something
 # else, and peers use 1e-6 to 1e-5. Our recipe says 1e-6, *not tuned*: `--set contrastive.clip_learning_rate=3e-6`, and
@@ -848,8 +848,8 @@ run_if_possible("released")
 quiz.show("12")
 
 # %% [markdown]
-# **Next.** This was the last notebook by number. Back to the [start](00_start_here.ipynb), or on to your own data: [where
-# each benchmark comes from](../docs/reproducing.md), [what we have measured](../docs/results.md).
+# **Next.** This was the last notebook by number. Back to the [start](00_start_here.ipynb), or on to your own data:
+# [where each benchmark comes from](../docs/reproducing.md), [what we have measured](../docs/results.md).
 #
 # The code behind this notebook: [doctor](../diffret_core/doctor/examination.py),
 # [recipes](../diffret_core/recipes/benchmarks.py), [plans](../diffret_core/plans/plan.py),

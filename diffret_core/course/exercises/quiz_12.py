@@ -42,8 +42,14 @@ QUIZ = (
     Question(
         "A batch of 128 does not fit. You take 4 batches of 32 and add up their gradients. What changes?",
         (
-            Choice("Nothing: gradients add up", "Those of a mean over rows do. This loss compares rows with each other."),
-            Choice("The loss: 31 wrong candidates for a query, not 127", "An easier question, another gradient.", right=True),
+            Choice(
+                "Nothing: gradients add up", "Those of a mean over rows do. This loss compares rows with each other."
+            ),
+            Choice(
+                "The loss: 31 wrong candidates for a query, not 127",
+                "An easier question, another gradient.",
+                right=True,
+            ),
             Choice("Only the speed", "The number of comparisons falls to a quarter, and with it what is learned."),
         ),
     ),
