@@ -9,8 +9,8 @@ import torch
 
 from diffret_core.course import real_run
 from diffret_core.course.looks_figure import best_of_looks, looks_figure
-from diffret_core.course.memory_figure import memory_figure
 from diffret_core.course.miniature import NUM_VIDEOS, damaged_copy, losses_of, make_miniature
+from diffret_core.course.needs_figure import needs_figure
 from diffret_core.course.published_figure import interval_of, published_figure
 from diffret_core.course.rounding_figure import rounding_figure, walk
 from diffret_core.datasets import counts_of, read_collection
@@ -109,17 +109,19 @@ def test_published_figures_keep_their_place_while_intervals_shrink():
     assert list(figure.layout.yaxis.ticktext) == ["one", "&lt;other&gt;"]
 
 
-# --- memory ----------------------------------------------------------------------------------------------------------
+# --- disk and memory --------------------------------------------------------------------------------------------------
 
 
-def test_memory_is_drawn_in_gigabytes_with_its_sum_under_a_slider():
-    figure = memory_figure(
-        {"1": {"weights": 10**9, "rest": 2 * 10**9}, "8": {"weights": 10**9, "rest": 9 * 10**9}}, "x "
-    )
-    assert [frame.name for frame in figure.frames] == steps_of(figure) == ["1", "8"]
-    assert list(figure.frames[1].data[0].x) == [1, 9]
-    assert "10.0 GB" in figure.frames[1].layout.title.text and "3.0 GB" in figure.layout.title.text
-    assert len(set(figure.data[0].marker.color)) == 2
+def test_needs_are_drawn_in_gigabytes_with_their_sums_under_a_slider():
+    disk = {"one": {"frames": 10**9}, "<two>": {"frames": 8 * 10**9}}
+    memory = {"one": {"captions": 2 * 10**9, "rest": 10**9}, "<two>": {"captions": 4 * 10**9, "rest": 10**9}}
+    figure = needs_figure(disk, memory)
+    assert [frame.name for frame in figure.frames] == steps_of(figure) == ["one", "<two>"]
+    assert list(figure.frames[1].data[0].x) == [8, 4, 1]
+    assert list(figure.layout.yaxis.ticktext) == ["disk: frames", "memory: captions", "memory: rest"]
+    assert figure.frames[1].layout.title.text == "<b>&lt;two&gt;</b>: 8 GB of disk, 5 GB of memory in stage 2"
+    colours = figure.data[0].marker.color
+    assert colours[0] != colours[1] == colours[2]
 
 
 # --- rounding --------------------------------------------------------------------------------------------------------
@@ -158,7 +160,7 @@ def test_step_without_anything_says_in_one_line_what_it_needs_and_costs(name, ca
     real_run.run_if_possible(name, {}, num_gpus=0, start=refuse)
     said = capsys.readouterr().out
     assert said.count("\n") == 1
-    assert said.startswith(f"{name}: not run. It needs DIFFRET_ANNOTATIONS and ")
+    assert said.startswith(f"{name}: not run. It needs DIFFRET_")
     assert f"DIFFRET_RUN={name}" in said and "Cost: " in said
 
 
@@ -209,15 +211,11 @@ def test_commands_are_those_that_the_program_knows(capsys):
 
 
 def test_doctor_really_runs_and_a_bad_end_is_said(miniature, capsys):
-    videos = {
-        "DIFFRET_ANNOTATIONS": str(miniature),
-        "DIFFRET_VIDEOS": str(miniature / "videos"),
-        "DIFFRET_RUN": "doctor",
-    }
-    real_run.run_if_possible("doctor", {**videos, "DIFFRET_RECIPE": "no such"}, num_gpus=0)
+    data = {"DIFFRET_ANNOTATIONS": str(miniature), "DIFFRET_VIDEOS": str(miniature / "videos")}
+    real_run.run_if_possible("doctor", {**data, "DIFFRET_RUN": "doctor", "DIFFRET_RECIPE": "tiny"}, num_gpus=0)
     said = capsys.readouterr().out
-    assert "there is no recipe 'no such'" in said
-    assert "doctor: ended with status" in said
+    assert "train has 16 videos, expected 8000" in said
+    assert said.splitlines()[-1] == "doctor: ended with status 1; what it printed says why"
 
 
 def test_commands_run_in_the_folder_of_the_project(capsys):
