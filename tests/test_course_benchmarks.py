@@ -84,6 +84,7 @@ def test_looks_are_drawn_under_a_slider_beside_a_single_one():
     middle = np.average(figure.frames[1].data[0].x, weights=figure.frames[1].data[0].y)
     assert middle == pytest.approx(best["apart"][5].mean(), abs=0.05)
     assert f"apart {best['apart'][5].mean():+.1f}" in figure.frames[1].layout.title.text
+    assert figure.layout.sliders[0].active == 1 and figure.data[1] == figure.frames[1].data[0]  # it begins with most
 
 
 def steps_of(figure: go.Figure) -> list[str]:

@@ -7,13 +7,13 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout, slider
-from diffret_core.course.style import COMBINED, GENERATED, INK, QUIET
+from diffret_core.course.style import INK, PLACES, QUIET
 from diffret_core.randomness import numpy_generator
 
 Number = float | int
-NUM_TESTS = 10_000
+NUM_TESTS = 50_000
 _BIN = 0.25
-_LINES = ((QUIET, "dot"), (COMBINED, "dash"), (GENERATED, "solid"))
+_LINES = ((QUIET, "dot"), (PLACES[1].colour, "dash"), (PLACES[2].colour, "solid"))
 
 
 def best_of_looks(num_looks: Sequence[int], correlation: Number, error: Number) -> dict[int, Float[np.ndarray, " R"]]:
@@ -40,7 +40,7 @@ def best_of_looks(num_looks: Sequence[int], correlation: Number, error: Number) 
 
 
 def looks_figure(best: Mapping[str, Mapping[int, Float[np.ndarray, " R"]]], error: Number) -> go.Figure:
-    """Draw how the best look is spread around the truth, under a slider over the number of looks.
+    """Draw how the best look is spread around the truth, under a slider over the number of looks; it begins with most.
 
     Args:
         best: From `best_of_looks`, by what is assumed of the looks; at most two assumptions.
@@ -58,7 +58,8 @@ def looks_figure(best: Mapping[str, Mapping[int, Float[np.ndarray, " R"]]], erro
         frames.append(
             go.Frame(name=f"{number}", data=lines, traces=list(range(1, 1 + len(lines))), layout={"title.text": title})
         )
-    figure = go.Figure([single, *frames[0].data], base_layout(frames[0].layout.title.text, height=380), frames)
+    last = frames[-1]
+    figure = go.Figure([single, *last.data], base_layout(last.layout.title.text, height=380), frames)
     figure.update_layout(
         margin={"l": 40, "r": 30, "t": 84, "b": 96},
         xaxis=AXIS | {"range": [-reach, reach], "title": axis_title("R@1 found, minus the true one, in points")},
@@ -66,7 +67,9 @@ def looks_figure(best: Mapping[str, Mapping[int, Float[np.ndarray, " R"]]], erro
         shapes=[{"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": INK}}],
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
-        sliders=[slider([frame.name for frame in frames], "number of looks ") | {"y": -0.24}],
+        sliders=[
+            slider([frame.name for frame in frames], "number of looks ") | {"y": -0.24, "active": len(frames) - 1}
+        ],
     )
     return figure
 

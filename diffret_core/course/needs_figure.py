@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout, slider
-from diffret_core.course.style import COMBINED, SIMILARITY
+from diffret_core.course.style import PLACES, QUIET
 
-_DISK, _MEMORY = SIMILARITY, COMBINED
+_DISK, _MEMORY = QUIET, PLACES[1].colour
 
 
 def needs_figure(disk: Mapping[str, Mapping[str, int]], memory: Mapping[str, Mapping[str, int]]) -> go.Figure:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout, slider
-from diffret_core.course.style import INK, SIMILARITY
+from diffret_core.course.style import INK, QUIET
 
 Number = float | int
 _HALF_WIDTH = 1.96  # standard errors on either side of a 95 % interval
@@ -53,7 +53,7 @@ def _intervals(recalls: Mapping[str, Number], size: int) -> go.Scatter:
     for row, recall in enumerate(recalls.values()):
         x += [*(round(end, 2) for end in interval_of(recall, size)), None]
         y += [row, row, None]
-    return go.Scatter(x=x, y=y, mode="lines", line={"color": SIMILARITY, "width": 4}, hoverinfo="skip")
+    return go.Scatter(x=x, y=y, mode="lines", line={"color": QUIET, "width": 5}, hoverinfo="skip")
 
 
 def _dots(recalls: Mapping[str, Number]) -> go.Scatter:

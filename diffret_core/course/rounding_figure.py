@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import torch
 
 from diffret_core.course.layout import AXIS, axis_title, base_layout, slider
-from diffret_core.course.style import COMBINED, FAINT, GENERATED
+from diffret_core.course.style import FAINT, INK, PLACES
 
 Number = float | int
 _DRAWN = 41  # points of a curve
@@ -35,8 +35,8 @@ def rounding_figure(weight: Number, steps: Sequence[Number], num_steps: int) -> 
         num_steps: How many are taken.
     """
     kinds = (
-        (torch.float32, "single precision", COMBINED, "solid"),
-        (torch.float16, "half precision", GENERATED, "dash"),
+        (torch.float32, "single precision", INK, "solid"),
+        (torch.float16, "half precision", PLACES[2].colour, "dash"),
     )
     frames = []
     for step in steps:
@@ -69,6 +69,6 @@ def _line(shares: Sequence[float], num_steps: int, name: str, colour: str, dash:
         y=[round(shares[place], 4) for place in places],
         name=name,
         mode="lines",
-        line={"color": colour, "width": 3, "dash": dash, "shape": "hv"},
+        line={"color": colour, "width": 3, "dash": dash},
         hoverinfo="skip",
     )
