@@ -81,8 +81,10 @@ small = rehearsal(benchmark)
 def ask_doctor(folder):
     report = examine(small, annotations=folder)
     for name, split in report.splits.items():
-        print(f"{name:10} {split.num_videos:3} videos, {split.num_captions:3} captions, {split.num_missing} missing")
-    print(f"opened {report.videos.num_opened} files, together {sum(report.videos.seconds.values()):.0f} seconds long")
+        print(f"{name:10} {split.num_videos:3} videos, {split.num_captions:3} captions, "
+              f"{split.num_missing} missing")  # fmt: skip
+    lengths = report.videos.seconds.values()
+    print(f"opened {report.videos.num_opened} files, together {sum(lengths):.0f} seconds long")
     for group in report.videos.duplicates:
         print("the same bytes:", " and ".join(group))
     for fault in report.faults:
@@ -131,7 +133,8 @@ def ranks_by(method, direction="text_to_video"):
 
 
 def recall_among(kept):
-    return metrics.retrieval_metrics(metrics.target_ranks(S[kept][:, kept], torch.arange(len(kept))))["R@1"]
+    ranks = metrics.target_ranks(S[kept][:, kept], torch.arange(len(kept)))
+    return metrics.retrieval_metrics(ranks)["R@1"]
 
 
 whole = recall_among(own)
@@ -217,11 +220,10 @@ standard_error = check.answer("standard_error", standard_error)
 # </details>
 
 # %%
-
 from diffret_core.randomness import numpy_generator
 
 error = standard_error(48, 1000)
-print(f"R@1 of 48 with 1,000 queries: standard error {error:.2f} points, 95 % interval 48 ± {1.96 * error:.1f}")
+print(f"R@1 of 48, 1,000 queries: standard error {error:.2f} points, 95 % interval 48 ± {1.96 * error:.1f}")
 ours, draw = ranks_by("similarity"), numpy_generator(0, "bootstrap")
 low, high = metrics.bootstrap_interval(ours, draw)
 print(f"ours: formula ± {1.96 * standard_error(whole, 1000):.2f}, bootstrap ± {(high - low) / 2:.2f}")
@@ -249,7 +251,8 @@ recalls = {whose(name): row["R@1"] for name, row in published.items()}
 for name, recall in recalls.items():
     low, high = interval_of(recall, 1000)
     print(f"{name:42} {recall:.1f} ({low:.1f} to {high:.1f})")
-trained = {name: recall for name, recall in sorted(recalls.items(), key=lambda item: item[1]) if recall > 40}
+in_order = sorted(recalls, key=recalls.get)
+trained = {name: recalls[name] for name in in_order if "zero-shot" not in name}
 show.figure(
     published_figure(trained, (1000, 4917, 27763, 100_000)),
     "Published R@1 on MSR-VTT, text to video (other people's runs), with the interval that chance over "
@@ -312,8 +315,9 @@ correlation = float(together[0, 2])
 difference = 100 * float((first["combined"] - first["similarity"]).mean())
 each = [standard_error(100 * float(first[name].mean()), 1000) for name in ("combined", "similarity")]
 paired = float(paired_error(first["combined"], first["similarity"]))
-print(f"combined minus similarity {difference:+.1f} points; correlation of their hits {correlation:.2f}")
-print(f"standard error as if of two tests {math.hypot(*each):.2f}, query by query {paired:.2f} (sample collection)\n")
+print(f"SAMPLE COLLECTION: combined minus similarity {difference:+.1f} points; their hits are correlated by", end=" ")
+print(f"{correlation:.2f};")
+print(f"standard error as if of two tests {math.hypot(*each):.2f}, query by query {paired:.2f}\n")
 print("49.0 against 46.8 on 1,000 queries, if the hits were correlated by")
 for rho in (0.0, 0.5, 0.8):
     one, other = standard_error(49.0, 1000), standard_error(46.8, 1000)
@@ -355,10 +359,10 @@ predict.number(
 
 # %%
 show.figure(
-    looks_figure({"independent looks": independent, f"looks correlated by {correlation:.2f}": alike}, error),
-    "Simulated: how far the best of several looks lies from the truth, when none is better than another. "
-    "Grey: a single look, which is right on average. The correlation is that of similarity and combined "
-    "score on our 1,000 test queries.",
+    looks_figure({"independent looks": independent, f"correlated by {correlation:.2f}": alike}, error),
+    "Simulated: how far the best of several looks lies from the truth, when none is better than "
+    "another. Grey: a single look, which is right on average. The correlation is that of similarity and "
+    "combined score on our 1,000 test queries.",
 )
 for name, best in (("independent", independent), (f"correlated by {correlation:.2f}", alike)):
     off = best[100]
@@ -383,16 +387,16 @@ from diffret_core.course.needs_figure import needs_figure
 from diffret_core.plans import make_plan
 
 device = torch.device("cpu")
-plans = {name: make_plan(recipe(name), PUBLISHED[name], device, count_steps=False) for name in PUBLISHED}
 disk, memory = {}, {}
-for name, plan in plans.items():
+for name, counts in PUBLISHED.items():
+    plan = make_plan(recipe(name), counts, device, count_steps=False)
     frames = plan.disk["decoded frames"]
     disk[name] = {"decoded frames": frames, "all else": sum(plan.disk.values()) - frames}
     moment = max(plan.stages[-1].memory.moments, key=lambda one: sum(one.device.values()))
     of_captions = sum(size for what, size in moment.device.items() if "features of captions" in what)
     similarities = moment.device.get("similarity of all captions and videos", 0)
     rest = sum(moment.device.values()) - of_captions - similarities
-    memory[name] = {"captions": of_captions, "all similarities": similarities, "videos and all else": rest}
+    memory[name] = {"captions": of_captions, "similarities": similarities, "videos and all else": rest}
     print(f"{name:12} {plan.sizes.second_stage_captions:7,} captions; most memory while {moment.name}")
 show.figure(
     needs_figure(disk, memory),
@@ -415,7 +419,7 @@ from diffret_core.plans.steps import count_encoder_step
 piece = replace(benchmark.contrastive, batch_size=32, encode_at_once=None)  # 32 pairs with 12 frames each
 step = count_encoder_step(benchmark.model, piece, device)
 kept = (step.peak_bytes - step.trained_bytes) / 1e9
-print(f"32 pairs at once: {kept:.1f} GB of pictures and activations, {step.operations / 1e12:.1f} TFLOP (counted)")
+print(f"counted, 32 pairs at once: {kept:.1f} GB of pictures and activations, {step.operations / 1e12:.1f} TFLOP")
 print(f"so 128 at once would keep about {4 * kept:.0f} GB, beside {4 * step.trained_bytes / 1e9:.1f} of weights, "
       "gradients and state")  # fmt: skip
 total = benchmark.contrastive.num_steps * 4 * step.operations * 4 / 3  # four pieces, each encoded once more
@@ -426,7 +430,8 @@ for _ in range(repeats):
     a @ a
 here = repeats * 2 * 768**3 / (time.perf_counter() - started)
 print(f"\nstage 1, {benchmark.contrastive.num_steps:,} steps of 4 times 32 pairs: {total:.1e} operations")
-rates = {"a GPU, assumed 100 TFLOP/s": 1e14, "a GPU, assumed 20 TFLOP/s": 2e13, "this computer, one thread": here}
+rates = {"a GPU, assumed 100 TFLOP/s": 1e14, "a GPU, assumed 20 TFLOP/s": 2e13}
+rates["this computer, one thread"] = here
 for what, rate in rates.items():
     hours = total / rate / 3600
     print(f"{what:28} {f'{hours:.1f} hours' if hours < 100 else f'{hours / 24:.0f} days'} of multiplying")
@@ -457,7 +462,7 @@ def loss_of(features, videos):
 
 features = torch.tanh(toy_texts @ weight)  # a toy encoder
 halves = [loss_of(features[part], toy_videos[part]) for part in (slice(0, 4), slice(4, 8))]
-print(f"loss of 8 pairs {loss_of(features, toy_videos):.3f}; mean of the losses of its halves {sum(halves) / 2:.3f}")
+print(f"loss of 8 pairs {loss_of(features, toy_videos):.3f}; mean of its halves' losses {sum(halves) / 2:.3f}")
 print(f"if all were equally similar: ln 8 = {math.log(8):.3f}, and ln 4 = {math.log(4):.3f}")
 
 # %% [markdown]
@@ -556,9 +561,7 @@ train(small, mini, work / "alone", listen=listen)
 alone = losses_of(work / "alone")
 for stage, losses in alone.items():
     print(stage, "losses:", *(f"{loss:.2f}" for loss in losses))
-print(
-    f"not knowing costs {math.log(8):.2f} with 8 pairs, and {2 * math.log(4):.2f} with 4 candidates in both directions"
-)
+print(f"not knowing costs {math.log(8):.2f} (8 pairs) and {2 * math.log(4):.2f} (4 candidates, both directions)")
 print("in the folder of the run:", *sorted(path.name for path in (work / "alone").iterdir()))
 
 # %% [markdown]
@@ -615,7 +618,7 @@ else:
         print(f"{stage}: {len(losses)} losses; two processes and one differ by {off:.4f} at most")
         assert off <= 1e-3 * max(losses)
     files = [len(list((work / run / "stage1" / "features").iterdir())) for run in ("alone", "two")]
-    print(f"files with features of videos: {files[0]} of one process, {files[1]} of two, each has encoded its share")
+    print(f"files with features: {files[0]} of one process, {files[1]} of two; each has encoded its share")
 
 # %% [markdown]
 # The same run, up to rounding. That cannot be taken for granted.
@@ -734,7 +737,7 @@ predict.number(
 from diffret_core.course.rounding_figure import rounding_figure
 
 for step, part in moved.items():
-    print(f"a step of {step:g} changes {part:6.1%} of the image tower's weights (sample model, half precision)")
+    print(f"a step of {step:g} changes {part:6.1%} of the weights (image tower of the sample model, half)")
 show.figure(
     rounding_figure(0.1, (1e-7, 1e-6, 1e-5, 2e-5, 4e-5, 1e-4, 1e-3), 200),
     "A weight of 0.1 that takes 200 equal steps: how far it has come, as a share of all steps together. "
@@ -745,9 +748,10 @@ show.figure(
 # **What to see.** Up to 3e-5 nothing moves, whatever the gradient says. Then a step is rounded *up*, and the weight
 # runs ahead of it. Only large steps come out nearly right. Single precision goes nearly all of the way at all sizes.
 #
-# So the published rate of 1e-7 trained a CLIP that mostly stood still. In single precision the same rate does something
-# else, and peers use 1e-6 to 1e-5. Our recipe says 1e-6, *not tuned*: `--set contrastive.clip_learning_rate=3e-6`, and
-# let validation choose. (Products may be in bfloat16, which saves time; weights and sums stay in single precision.)
+# So at the published rate of 1e-7 most steps are lost, if CLIP's weights are about as large as ours (we could not look).
+# In single precision every step counts: the same rate does something else, and peers use 1e-6 to 1e-5. Our recipe says
+# 1e-6, *not tuned*: `--set contrastive.clip_learning_rate=3e-6`, and let validation choose. (Products may be in
+# bfloat16, which saves time; weights and sums stay in single precision.)
 #
 # ## The table
 #
@@ -761,7 +765,7 @@ folders = {"cache_folder": work / "features", "bank_folder": work / "bank"}
 of_miniature = measure(load_checkpoint(work / "alone"), mini, settings, **folders)
 row = of_miniature["text_to_video"]["combined"]
 low, high = row["R@1_interval"]
-print(f"R@1 {row['R@1']:.1f} % with a 95 % interval of {low:.0f} to {high:.0f}, among {row['gallery_size']} videos")
+print(f"R@1 {row['R@1']:.1f} %, 95 % interval {low:.0f} to {high:.0f}, among {row['gallery_size']} videos")
 
 # %% [markdown]
 # A rehearsal is no result, and eight queries say nothing; the interval tells. Now the model of the course, with rows
