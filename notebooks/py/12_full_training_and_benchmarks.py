@@ -748,7 +748,7 @@ show.figure(
 # **What to see.** Up to 3e-5 nothing moves, whatever the gradient says. Then a step is rounded *up*, and the weight
 # runs ahead of it. Only large steps come out nearly right. Single precision goes nearly all of the way at all sizes.
 #
-# So at the published rate of 1e-7 most steps are lost, if CLIP's weights are about as large as ours (we could not look).
+# So at the published rate of 1e-7 most steps are lost, if CLIP's weights are as large as ours (we could not look).
 # In single precision every step counts: the same rate does something else, and peers use 1e-6 to 1e-5. Our recipe says
 # 1e-6, *not tuned*: `--set contrastive.clip_learning_rate=3e-6`, and let validation choose. (Products may be in
 # bfloat16, which saves time; weights and sums stay in single precision.)
