@@ -148,6 +148,11 @@ def test_waiting_for_others_does_not_count(tmp_path):
     assert measured.seconds < 1
 
 
+def test_a_cell_costs_what_the_programs_cost_that_it_starts(tmp_path):
+    start = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {WORK.format(seconds=1.0)!r}], check=True)"
+    assert notebook_run.run_notebook(notebook(("code", start)), tmp_path).seconds >= 0.9
+
+
 def test_what_was_measured_is_rounded_up_and_kept_outside_the_notebook(tmp_path, monkeypatch):
     monkeypatch.setattr(make_notebooks, "MEASURED", tmp_path / "measured.json")
     monkeypatch.setattr(make_notebooks, "README", tmp_path / "README.md")

@@ -37,7 +37,7 @@ STEPS: dict[str, RealStep] = {
     "train": RealStep(
         ("train", "--recipe", RECIPE, *_DATA),
         1,
-        "for msrvtt a GPU with 32 GB and 23 GB of disk; stage 1 is 3.6e17 operations, an hour at 100 TFLOP/s "
+        "for msrvtt a GPU with 24 GB and 23 GB of disk; stage 1 is 3.6e17 operations, an hour at 100 TFLOP/s "
         "(arithmetic, not measured)",
     ),
     "torchrun": RealStep(
