@@ -13,6 +13,7 @@ from diffret_core.config import Mode, ModelConfig, ScheduleKind, model_config_fr
 from diffret_core.released import infer_architecture, read_released, refuse_other_architecture, translate_names
 from diffret_core.retriever import Retriever
 from diffret_core.tensor_files import read_json, read_tensors, write_json, write_tensors
+from diffret_core.zero_shot import ZeroShot
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -134,11 +135,12 @@ def load_released_as(path: Path | str, config: ModelConfig, *, mode: Mode = "ref
 
 
 @torch.no_grad()
-def video_encoder_fingerprint(model: Retriever) -> str:
+def video_encoder_fingerprint(model: Retriever | ZeroShot) -> str:
     """Name the video encoder by its content: equal exactly when it gives the same features for the same frames."""
     scaling = " normalised frames" if model.config.normalise_frames else ""
     digest = hashlib.sha256(f"{model.config.mode} {model.config.clip}{scaling}".encode())
-    for part in (model.clip.visual, model.temporal):
+    parts = (model.clip.visual, model.temporal) if isinstance(model, Retriever) else (model.clip.visual,)
+    for part in parts:
         for name, value in part.state_dict().items():
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)

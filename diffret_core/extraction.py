@@ -10,15 +10,17 @@ from torch import Tensor
 from diffret_core.checkpoints import video_encoder_fingerprint
 from diffret_core.config import ComputePrecision, ModelConfig
 from diffret_core.config.checks import one_of
-from diffret_core.feature_cache import Extractor
-from diffret_core.features import VideoFeatures, video_feature_key
+from diffret_core.features import Extractor, VideoFeatures, video_feature_key
 from diffret_core.frames import View, normalise_frames, read_frames
 from diffret_core.retriever import Retriever
+from diffret_core.zero_shot import ZeroShot
 
 Decoded = tuple[Path, UInt8[Tensor, "_ 3 H H"]]
 
 
-def extractor_of(model: Retriever, *, view: View | None = None, precision: ComputePrecision = "float32") -> Extractor:
+def extractor_of(
+    model: Retriever | ZeroShot, *, view: View | None = None, precision: ComputePrecision = "float32"
+) -> Extractor:
     """Say how a model turns video files into features.
 
     Args:
@@ -56,7 +58,7 @@ def extractor_of(model: Retriever, *, view: View | None = None, precision: Compu
 
 @torch.no_grad()
 def _encode(
-    model: Retriever, decoded: list[Decoded], *, view: View | None, precision: ComputePrecision
+    model: Retriever | ZeroShot, decoded: list[Decoded], *, view: View | None, precision: ComputePrecision
 ) -> VideoFeatures:
     config, side, num_videos = model.config, model.config.image_size, len(decoded)
     evens_out = num_videos > 1 and config.mode == "default"

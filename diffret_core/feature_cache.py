@@ -6,31 +6,13 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import torch
+from typing import NamedTuple
 
 from diffret_core.config.checks import at_least
-from diffret_core.feature_shards import STORED_AS, Row, Shards, stacked
-from diffret_core.features import VideoFeatures, file_digest
+from diffret_core.feature_shards import Shards, rows_of, stacked
+from diffret_core.features import Extractor, VideoFeatures, file_digest
 from diffret_core.processes import all_items, from_all, num_processes, own_items
 from diffret_core.work_ahead import num_workers_here, work_ahead
-
-
-class Extractor(NamedTuple):
-    """A way of turning video files into features.
-
-    Attributes:
-        decode: Reads one file; called in several threads at a time.
-        encode: Gives the features of some files from what `decode` gave for them.
-        key: Names the way, see `features.video_feature_key`.
-        row_shape: F and D of the features.
-    """
-
-    decode: Callable[[Path], Any]
-    encode: Callable[[list[Any]], VideoFeatures]
-    key: str
-    row_shape: tuple[int, int]
 
 
 class Extraction(NamedTuple):
@@ -214,7 +196,7 @@ def _encode(
         try:
             while batch := list(islice(decoded, how.batch_size)):
                 names = list(islice(digests, len(batch)))
-                rows = _rows_of([missing[name] for name in names], extractor, [one.value for one in batch])
+                rows = rows_of([missing[name] for name in names], extractor, [one.value for one in batch])
                 shards.add(dict(zip(names, rows, strict=True)))
                 waited += sum(one.waited_seconds for one in batch)
                 seconds = time.perf_counter() - start
@@ -225,23 +207,6 @@ def _encode(
         finally:
             shards.flush()
     return done
-
-
-def _rows_of(paths: Sequence[Path], extractor: Extractor, decoded: list[Any]) -> list[Row]:
-    """Encode files, and take the result apart into one row per file."""
-    frames, frame_mask = extractor.encode(decoded)
-    if frames.shape != (len(paths), *extractor.row_shape) or frame_mask.shape != frames.shape[:2]:
-        raise ValueError(
-            f"the encoder returned frames {tuple(frames.shape)} and mask {tuple(frame_mask.shape)} for {len(paths)} "
-            f"videos, expected [V, F, D] and [V, F] with F and D {extractor.row_shape}"
-        )
-    frames, frame_mask = frames.detach().to("cpu", STORED_AS), frame_mask.detach().to("cpu", torch.bool)
-    for path, frames_of_video, mask_of_video in zip(paths, frames, frame_mask, strict=True):
-        if not frames_of_video.isfinite().all():
-            raise ValueError(f"{path}: the encoder gave features that are not finite; check the file and the weights")
-        if not mask_of_video.any():
-            raise ValueError(f"{path}: no real frame was read from it; check the file or leave it out")
-    return list(zip(frames, frame_mask, strict=True))
 
 
 def _together(parts: Sequence[Extraction]) -> Extraction:

@@ -5,14 +5,16 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffret_core.features import VideoFeatures, load_features, save_features
+from diffret_core.features import Extractor, VideoFeatures, load_features, save_features
 
 STORED_AS = torch.float16
 _BYTES_PER_ID = 68  # a digest in quotes, comma and space
@@ -58,9 +60,28 @@ class Shards:
             ValueError: If a file holds features of another shape.
         """
         rows: dict[str, Row] = {}
-        for path in sorted(self._folder.glob(f"{self._name}*.safetensors")):
-            rows.update(self._rows_of(path))
+        for path in self.files():
+            rows.update(_rows_in(path, self._key, self._row_shape))
         return rows
+
+    def ids(self) -> set[str]:
+        """Name all rows that can be read, holding those of one file at a time; see `read`."""
+        return {one for path in self.files() for one in _rows_in(path, self._key, self._row_shape)}
+
+    def drop(self, keep: AbstractSet[str]) -> None:
+        """Write files anew without the rows that are not to be kept; what an interruption leaves twice does no harm.
+
+        Raises:
+            OSError: If a file cannot be written.
+        """
+        for path in self.files():
+            rows = _rows_in(path, self._key, self._row_shape)
+            kept = {one: row for one, row in rows.items() if one in keep}
+            if len(kept) == len(rows):
+                continue
+            self._waiting = kept
+            self.flush()
+            path.unlink(missing_ok=True)
 
     def add(self, rows: Mapping[str, Row]) -> None:
         """Take rows, and write a file if there are enough; see `flush`."""
@@ -119,29 +140,60 @@ class Shards:
                 if time.time() - path.stat().st_mtime > _HALF_WRITTEN_SECONDS:
                     path.unlink()
 
-    def _rows_of(self, path: Path) -> dict[str, Row]:
-        try:
-            features, digests, metadata = load_features(path, VideoFeatures)
-        except FileNotFoundError:  # deleted since it was listed
-            return {}
-        except (ValueError, OSError) as error:
-            warnings.warn(f"features are computed again, since the stored ones are no use: {error}", stacklevel=4)
-            if isinstance(error, ValueError):
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
-            return {}
-        if metadata.get("key") != self._key:
-            warnings.warn(f"{path}: belongs to another model or sampling; delete it or give it its name", stacklevel=4)
-            return {}
-        if features.frames.shape[1:] != self._row_shape:
-            raise ValueError(
-                f"{path}: holds features of shape {tuple(features.frames.shape[1:])}, expected {self._row_shape}; give "
-                "each encoder its own fingerprint"
-            )
-        return dict(zip(digests, zip(*features, strict=True), strict=True))
+    def files(self) -> list[Path]:
+        """List the files."""
+        return sorted(self._folder.glob(f"{self._name}*.safetensors"))
+
+
+def rows_of(paths: Sequence[Path], extractor: Extractor, decoded: list[Any]) -> list[Row]:
+    """Encode files, and take the result apart into one row per file.
+
+    Args:
+        paths: What each row is of, for messages.
+        extractor: How it is done.
+        decoded: What its `decode` gave, for each.
+
+    Raises:
+        ValueError: If a feature is not finite, a video has no real frame, or the encoder gives other shapes.
+    """
+    frames, frame_mask = extractor.encode(decoded)
+    if frames.shape != (len(paths), *extractor.row_shape) or frame_mask.shape != frames.shape[:2]:
+        raise ValueError(
+            f"the encoder returned frames {tuple(frames.shape)} and mask {tuple(frame_mask.shape)} for {len(paths)} "
+            f"videos, expected [V, F, D] and [V, F] with F and D {extractor.row_shape}"
+        )
+    frames, frame_mask = frames.detach().to("cpu", STORED_AS), frame_mask.detach().to("cpu", torch.bool)
+    for path, frames_of_video, mask_of_video in zip(paths, frames, frame_mask, strict=True):
+        if not frames_of_video.isfinite().all():
+            raise ValueError(f"{path}: the encoder gave features that are not finite; check the file and the weights")
+        if not mask_of_video.any():
+            raise ValueError(f"{path}: no real frame was read from it; check the file or leave it out")
+    return list(zip(frames, frame_mask, strict=True))
 
 
 def stacked(rows: list[Row]) -> VideoFeatures:
     """Put rows together."""
     frames, frame_mask = (torch.stack(column) for column in zip(*rows, strict=True))
     return VideoFeatures(frames, frame_mask)
+
+
+def _rows_in(path: Path, key: str, row_shape: tuple[int, int]) -> dict[str, Row]:
+    try:
+        features, digests, metadata = load_features(path, VideoFeatures)
+    except FileNotFoundError:  # deleted since it was listed
+        return {}
+    except (ValueError, OSError) as error:
+        warnings.warn(f"features are computed again, since the stored ones are no use: {error}", stacklevel=5)
+        if isinstance(error, ValueError):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        return {}
+    if metadata.get("key") != key:
+        warnings.warn(f"{path}: belongs to another model or sampling; delete it or give it its name", stacklevel=5)
+        return {}
+    if features.frames.shape[1:] != row_shape:
+        raise ValueError(
+            f"{path}: holds features of shape {tuple(features.frames.shape[1:])}, expected {row_shape}; give "
+            "each encoder its own fingerprint"
+        )
+    return dict(zip(digests, zip(*features, strict=True), strict=True))

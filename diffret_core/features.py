@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from diffret_core.tensor_files import read_tensors, write_tensors
+from diffret_core.tensor_files import read_metadata, read_tensors, write_tensors
 
 _FORMAT = 2  # raise it whenever features of the same name would come to mean something else
 
@@ -40,6 +40,22 @@ class VideoFeatures(NamedTuple):
 
     frames: Float[Tensor, "V F D"]
     frame_mask: Bool[Tensor, "V F"]
+
+
+class Extractor(NamedTuple):
+    """A way of turning video files into features.
+
+    Attributes:
+        decode: Reads one file; called in several threads at a time.
+        encode: Gives the features of some files from what `decode` gave for them.
+        key: Names the way, see `video_feature_key`.
+        row_shape: F and D of the features.
+    """
+
+    decode: Callable[[Path], Any]
+    encode: Callable[[list[Any]], VideoFeatures]
+    key: str
+    row_shape: tuple[int, int]
 
 
 def normalise_entries(features: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
@@ -93,6 +109,19 @@ def load_features(path: Path | str, kind: type[Features]) -> tuple[Features, lis
     if description["kind"] != kind.__name__:
         raise ValueError(f"{path}: holds {description['kind']}, expected {kind.__name__}; choose another file")
     return kind(**tensors), description["ids"], description["metadata"]
+
+
+def load_ids(path: Path | str) -> tuple[list[str], dict[str, str]]:
+    """Read the id of each row and the metadata of a file written by `save_features`, and nothing else.
+
+    Raises:
+        ValueError: If the file is damaged or holds something else.
+    """
+    stored = read_metadata(path)
+    if "description" not in stored:
+        raise ValueError(f"{path}: not a features file; delete it or make it again")
+    description = json.loads(stored["description"])
+    return description["ids"], description["metadata"]
 
 
 def video_feature_key(model_fingerprint: str, sampling: Sampling) -> str:

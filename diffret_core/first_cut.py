@@ -5,10 +5,11 @@ both maxima it is a single product of two vectors, and never larger:
 
     <sum over t of w_t word_t, sum over v of w_v frame_v>  <=  similarity        words and frames scaled to size 1
 
-So a gallery of any size needs one vector a video on disk; only the videos kept are compared word by frame.
+So a gallery of any size needs one vector a video on disk; only the videos kept are compared word by frame. A plain CLIP
+model compares by one vector each anyway.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,13 @@ from torch import Tensor
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.retriever import Retriever
 from diffret_core.similarity import TokenBlock
+from diffret_core.zero_shot import ZeroShot
 
 
 @torch.no_grad()
-def write_first_cut(path: Path | str, model: Retriever, parts: Iterable[VideoFeatures], num_videos: int) -> None:
+def write_first_cut(
+    path: Path | str, model: Retriever | ZeroShot, parts: Iterable[VideoFeatures], num_videos: int
+) -> None:
     """Write the vectors of a gallery, which comes in parts so that it need not fit into memory.
 
     Args:
@@ -39,9 +43,9 @@ def write_first_cut(path: Path | str, model: Retriever, parts: Iterable[VideoFea
     for part in parts:
         if num_written + len(part.frames) > num_videos:
             raise ValueError(f"the parts hold more than the {num_videos} videos announced")
-        for block in model.interaction.prepare_videos(part.frames, part.frame_mask):
-            vectors[num_written : num_written + len(block.weight)] = _pool(block).float().cpu().numpy()
-            num_written += len(block.weight)
+        for block in _video_vectors(model, part):
+            vectors[num_written : num_written + len(block)] = block.float().cpu().numpy()
+            num_written += len(block)
     if num_written < num_videos:
         raise ValueError(f"the parts hold {num_written} videos, not the {num_videos} announced")
     vectors.flush()
@@ -62,7 +66,7 @@ def open_first_cut(path: Path | str) -> Float[Tensor, "V D"]:
 
 @torch.no_grad()
 def first_cut(
-    model: Retriever, texts: TextFeatures, vectors: Float[Tensor, "V D"], num_kept: int
+    model: Retriever | ZeroShot, texts: TextFeatures, vectors: Float[Tensor, "V D"], num_kept: int
 ) -> Int[Tensor, "T M"]:
     """Choose the videos that are worth comparing with each text.
 
@@ -82,8 +86,18 @@ def first_cut(
         raise ValueError(f"num_kept is {num_kept}; it must be at least 1")
     if vectors.shape[1] != model.config.dim:
         raise ValueError(f"the gallery's vectors have size {vectors.shape[1]}; this model's have {model.config.dim}")
-    pooled = torch.cat([_pool(block) for block in model.interaction.prepare_texts(texts.words, texts.word_mask)])
+    if isinstance(model, ZeroShot):
+        pooled = model.text_vectors(texts)
+    else:
+        pooled = torch.cat([_pool(block) for block in model.interaction.prepare_texts(texts.words, texts.word_mask)])
     return (pooled.float().cpu() @ vectors.T).topk(min(num_kept, len(vectors)), dim=1).indices
+
+
+def _video_vectors(model: Retriever | ZeroShot, videos: VideoFeatures) -> Iterator[Float[Tensor, "B D"]]:
+    if isinstance(model, ZeroShot):
+        yield model.video_vectors(videos)
+    else:
+        yield from map(_pool, model.interaction.prepare_videos(videos.frames, videos.frame_mask))
 
 
 def _pool(block: TokenBlock) -> Float[Tensor, "B D"]:

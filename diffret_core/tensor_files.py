@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,36 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     if header.get("sha256") != _digest(tensors, metadata):
         raise ValueError(f"{path}: the contents do not match their checksum; delete the file or make it again")
     return tensors, metadata
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """Read what a file written by `write_tensors` says of its tensors; these are not looked at.
+
+    Raises:
+        ValueError: If it is not one of ours.
+        OSError: If it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            header = json.loads((opened.metadata() or {}).get(_HEADER, "{}"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: damaged or not a safetensors file ({error}); delete it or make it again") from None
+    return dict(header.get("metadata", {}))
+
+
+def read_rows(path: Path | str, rows: Sequence[int]) -> dict[str, Tensor]:
+    """Read some rows of every tensor of a file written by `write_tensors`, without comparing its checksum.
+
+    Raises:
+        ValueError: If it is damaged.
+        OSError: If it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
+            return {name: torch.cat([one[row : row + 1] for row in rows]) for name, one in slices.items()}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: damaged ({error}); delete it or make it again") from None
 
 
 def write_json(path: Path | str, value: Any) -> None:

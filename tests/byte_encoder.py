@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from diffret_core.feature_cache import Extractor, How, cached_video_features, fill_cache
-from diffret_core.features import VideoFeatures, video_feature_key
+from diffret_core.feature_cache import How, cached_video_features, fill_cache
+from diffret_core.features import Extractor, VideoFeatures, video_feature_key
 
 SAMPLING = {"num_frames": 3, "frames_per_second": 1.0}
 

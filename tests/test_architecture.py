@@ -17,7 +17,8 @@ PACKAGE = "diffret_core"
 
 # Imports go down: a unit (a module or sub-package of diffret_core) may import units of lower layers only.
 LAYERS = (
-    {"config", "randomness", "tensor_files", "torchvision_operators", "locations", "processes"} | {"work_ahead"},
+    {"config", "randomness", "tensor_files", "torchvision_operators", "locations", "processes"}
+    | {"work_ahead", "folder_lock"},
     {"datasets", "frames", "encoders", "features", "similarity", "candidates", "schedule", "losses", "sampler"}
     | {
         "denoiser",
@@ -44,7 +45,7 @@ LAYERS = (
         "first_cut",
         "parity",
     }
-    | {"released", "frame_files", "extraction", "feature_cache", "feature_shards"},
+    | {"released", "frame_files", "extraction", "feature_cache", "feature_shards", "zero_shot"},
     {"recipes"},
     {"studies", "bench", "index", "doctor", "plans"},
     {"course"},

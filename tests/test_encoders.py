@@ -3,6 +3,8 @@
 import math
 import os
 import socket
+import threading
+from types import SimpleNamespace
 
 import open_clip
 import pytest
@@ -10,6 +12,7 @@ import torch
 from tiny_models import SMALL, WIDE, architecture, ragged_mask, random_tokens
 from torch.nn import functional
 
+from diffret_core.config import CLIP_MEAN, CLIP_STD
 from diffret_core.encoders import (
     TemporalTransformer,
     build_clip,
@@ -19,6 +22,7 @@ from diffret_core.encoders import (
     initialise_from_clip,
     load_pretrained_clip,
     tokenize,
+    weights,
 )
 
 END = 49407
@@ -398,25 +402,89 @@ def test_weights_of_the_other_activation_are_refused_with_the_right_name():
 
 
 @pytest.fixture
-def no_network(monkeypatch, tmp_path):
-    """As on a machine without a network, with nothing downloaded before."""
+def nothing_kept(monkeypatch, tmp_path):
+    """As where nothing was downloaded before; whoever tries to download fails the test."""
     from huggingface_hub import constants
 
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(open_clip, "create_model", lambda *_, **__: pytest.fail("tried to download"))
+
+
+WEIGHTS = [("ViT-B-32-quickgelu", "openai"), ("ViT-B-32", "laion2b_s34b_b79k")]
+
+
+@pytest.mark.parametrize(("name", "tag"), WEIGHTS)
+def test_weights_that_cannot_be_fetched_are_one_clear_line(nothing_kept, monkeypatch, name, tag):
     def unreachable(*_, **__):
         raise socket.gaierror(-3, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    return constants
-
-
-@pytest.mark.parametrize(("name", "tag"), [("ViT-B-32-quickgelu", "openai"), ("ViT-B-32", "laion2b_s34b_b79k")])
-def test_weights_that_cannot_be_fetched_are_one_clear_line(no_network, name, tag):
-    with pytest.raises(ValueError, match=f"{name}: weights '{tag}' could not be loaded") as caught:
+    with pytest.raises(ValueError, match=f"{name}: weights '{tag}' could not be loaded .* gave no answer") as caught:
         load_pretrained_clip(name, tag)
     assert "\n" not in str(caught.value) and "huggingface.co" in str(caught.value)
-    assert no_network.HF_HUB_OFFLINE  # so that the hub does not try again for most of a minute
+    assert "give a weight file of this model" in str(caught.value)
+
+
+def test_models_that_see_other_pictures_are_refused():
+    assert weights.image_colours("ViT-B-32-quickgelu", "openai") == (CLIP_MEAN, CLIP_STD)
+    assert weights.image_colours("ViT-B-32-quickgelu", "/a/file.pt") == (CLIP_MEAN, CLIP_STD)
+    with pytest.raises(ValueError, match="resized by 'squash', not cropped"):
+        weights.image_colours("ViT-H-14-quickgelu", "dfn5b")
+
+
+def test_network_that_never_answers_is_given_up(nothing_kept, monkeypatch):
+    """Where packets are dropped, looking up a name alone can take many seconds, and heeds no time limit."""
+    asked, never = threading.Event(), threading.Event()
+
+    def silent(*_, **__):
+        asked.set()
+        never.wait(30)
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(weights, "ANSWER_SECONDS", 0.2)
+    with pytest.raises(ValueError, match="gave no answer within 0.2 s"):
+        load_pretrained_clip("ViT-B-32-quickgelu", "openai")
+    assert asked.is_set()
+    never.set()
+
+
+@pytest.mark.parametrize(("name", "tag"), WEIGHTS)
+def test_size_of_weights_is_said_before_they_are_downloaded(nothing_kept, monkeypatch, name, tag):
+    said = []
+
+    def download(*_, **__):
+        assert len(said) == 1
+        raise RuntimeError("the network went away")
+
+    monkeypatch.setattr(open_clip, "create_model", download)
+    monkeypatch.setattr(weights, "get_hf_file_metadata", lambda url, **_: SimpleNamespace(size=605_143_284))
+    with pytest.raises(ValueError, match="the network went away"):
+        load_pretrained_clip(name, tag, announce=said.append)
+    start = f"downloading the weights '{tag}' of {name} once: 605 MB from https://huggingface.co/"
+    assert said[0].startswith(start) and said[0].endswith("/open_clip_model.safetensors")
+
+
+def test_weights_that_are_kept_are_used_without_asking_the_network(nothing_kept, monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    snapshot = tmp_path / "models--timm--vit_base_patch32_clip_224.openai" / "snapshots" / "a1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "open_clip_model.safetensors").touch()
+    (snapshot.parent.parent / "refs").mkdir()
+    (snapshot.parent.parent / "refs" / "main").write_text("a1")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("asked the network"))
+    made = random_clip(SMALL)
+
+    def create(*_, **__):
+        assert constants.HF_HUB_OFFLINE  # the hub's client would ask whether the file has changed
+        return made
+
+    monkeypatch.setattr(open_clip, "create_model", create)
+    assert load_pretrained_clip("ViT-B-32-quickgelu", "openai", announce=pytest.fail) is made
+    assert not constants.HF_HUB_OFFLINE
 
 
 @pytest.fixture(scope="module")

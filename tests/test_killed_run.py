@@ -16,8 +16,9 @@ from tiny_collection import make_collection
 
 from diffret_core.checkpoints import load_checkpoint
 from diffret_core.datasets import read_collection
+from diffret_core.folder_lock import alone_in
 from diffret_core.training.run import train
-from diffret_core.training.run_folder import alone_in, trim_log
+from diffret_core.training.run_folder import trim_log
 
 TESTS = Path(__file__).resolve().parent
 
@@ -82,23 +83,26 @@ def test_log_loses_steps_that_are_taken_again_and_half_a_line(tmp_path):
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     with (
-        alone_in(tmp_path),
+        alone_in(tmp_path, "trains in this folder"),
         pytest.raises(ValueError, match="another process trains in this folder"),
-        alone_in(tmp_path),
+        alone_in(tmp_path, "trains in this folder"),
     ):
         pass
-    with alone_in(tmp_path):
+    with alone_in(tmp_path, "trains in this folder"):
         pass
 
 
 def test_what_a_killed_process_has_half_written_is_removed(tmp_path):
     for name in (".weights.safetensors.abc", ".recipe.json.x1", "weights.safetensors", "log.jsonl"):
         (tmp_path / name).touch()
-    with alone_in(tmp_path):
+    with alone_in(tmp_path, "trains in this folder"):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "weights.safetensors"]
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(PermissionError, match="file/run: cannot be made"), alone_in(tmp_path / "file" / "run"):
+    with (
+        pytest.raises(PermissionError, match="file/run: cannot be made"),
+        alone_in(tmp_path / "file" / "run", "trains"),
+    ):
         pass

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from diffret_core.work_ahead import num_workers_here, work_ahead
+from diffret_core.work_ahead import num_workers_here, pieces_ahead, work_ahead
 
 
 @pytest.mark.parametrize("num_workers", [0, 1, 3])
@@ -98,3 +98,72 @@ def test_processors_are_shared_among_the_processes_of_torchrun(monkeypatch):
     assert num_workers_here() == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
     assert num_workers_here() == 1
+
+
+def letters(word):
+    """Give the letters of a word; an exclamation mark is an error."""
+    for letter in word:
+        if letter == "!":
+            raise ValueError(f"{word} is bad")
+        time.sleep(0.001)
+        yield letter
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 3])
+@pytest.mark.parametrize("most_ahead", [1, 4])
+def test_pieces_of_each_item_come_in_order_and_end(num_workers, most_ahead):
+    words = ["one", "", "three", "four!x", "five"]
+    found = list(pieces_ahead(letters, words, num_workers=num_workers, most_ahead=most_ahead))
+    for word in words:
+        *pieces, end = [piece for piece in found if piece.item == word]
+        assert "".join(piece.value for piece in pieces) == word.split("!")[0]
+        assert not any(piece.ended or piece.error for piece in pieces)
+        assert end.ended and end.value is None
+        assert (str(end.error) if end.error else None) == ("four!x is bad" if "!" in word else None)
+
+
+@pytest.mark.parametrize(("num_workers", "most_ahead"), [(1, 1), (2, 3)])
+def test_pieces_wait_in_bounded_number_however_long_an_item_is(num_workers, most_ahead):
+    made, used = [], 0
+
+    def count(item):
+        for number in range(30):
+            made.append(number)
+            yield number
+
+    with closing(pieces_ahead(count, range(3), num_workers=num_workers, most_ahead=most_ahead)) as pieces:
+        for piece in pieces:
+            used += not piece.ended
+            time.sleep(0.001)  # time for workers to run ahead
+            assert len(made) - used <= most_ahead + num_workers
+    assert used == len(made) == 90
+
+
+def test_several_items_give_pieces_at_a_time():
+    all_three = threading.Barrier(3, timeout=30)  # passes only while three wait at it
+
+    def wait(item):
+        yield all_three.wait()
+
+    assert len(list(pieces_ahead(wait, range(3), num_workers=3, most_ahead=1))) == 6
+
+
+def test_closing_ends_all_threads_that_have_pieces_to_give():
+    before, begun = threading.active_count(), []
+
+    def endless(item):
+        begun.append(item)
+        while True:
+            yield item
+
+    pieces = pieces_ahead(endless, range(9), num_workers=3, most_ahead=2)
+    next(pieces)
+    pieces.close()
+    assert len(begun) <= 3
+    assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("wrong", [{"num_workers": -1, "most_ahead": 1}, {"num_workers": 1, "most_ahead": 0}])
+def test_numbers_of_pieces_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match="give 0 or more workers, and 1 or more"):
+        next(pieces_ahead(letters, ["a"], **wrong))

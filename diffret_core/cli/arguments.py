@@ -13,6 +13,22 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
+def add_index_model(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --pretrained of an index."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="a trained model's folder, a released checkpoint file, or a plain open_clip model such as "
+        "ViT-B-32-quickgelu (the small shipped one if not given, which only knows drawn scenes)",
+    )
+    parser.add_argument(
+        "--pretrained",
+        default="openai",
+        metavar="TAG",
+        help="weights of a plain open_clip model: a tag, which is downloaded once, or a file (default: openai)",
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add --device."""
     parser.add_argument("--device", default="auto", help="auto (cuda, else cpu), cpu, cuda or mps")

@@ -1,6 +1,7 @@
-"""`diffret search "a red circle moves left"`: rank videos for a sentence."""
+"""`diffret search "a red circle moves left"`: rank videos for a sentence, the sample's or one's own (`--index`)."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,8 +9,10 @@ from typing import TYPE_CHECKING
 from diffret_core.cli import arguments as shared
 
 if TYPE_CHECKING:
-    from diffret_core.search import Search
+    from diffret_core.index import IndexResult, IndexSearch, ModelName
+    from diffret_core.search import Search, SearchResult
 
+_SCORES = f"{'similarity':>10} {'generated':>10} {'combined':>9}"
 HELP = "Rank videos for a sentence: by similarity, by what the generator makes of it, and by both."
 
 
@@ -20,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-plot", metavar="FILE", help="save the walk from noise to answer: .html, .png, .svg or .pdf"
     )
+    parser.add_argument(
+        "--index", metavar="FOLDER", help="search your own videos: an index that `diffret index` has made"
+    )
     shared.add_json(parser)
     shared.add_seed(parser)
     shared.add_model(parser)
@@ -27,19 +33,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Search the test videos and print the ranking."""
+    """Search the test videos, or an index, and print the ranking."""
     if not arguments.text.strip():
         raise ValueError("the text is empty; write what to look for, such as 'a red circle moves left'")
     if arguments.top < 1:
         raise ValueError(f"--top is {arguments.top}; it must be at least 1")
-    from diffret_core.cli.inputs import open_collection, open_model
-    from diffret_core.cli.progress import Bars
     from diffret_core.course.figures import check_plot_path, save_denoising_figure
-    from diffret_core.galleries import encode_video_files, feature_folder
-    from diffret_core.search import search
 
     if arguments.save_plot is not None:
         check_plot_path(Path(arguments.save_plot))
+    found = _search_collection(arguments) if arguments.index is None else _search_index(arguments)
+    if found is not None and arguments.save_plot is not None:
+        save_denoising_figure(found, arguments.save_plot)
+        print(f"saved {arguments.save_plot}", file=sys.stderr)
+    return 0
+
+
+def _search_collection(arguments: argparse.Namespace) -> "Search":
+    from diffret_core.cli.inputs import open_collection, open_model
+    from diffret_core.cli.progress import Bars
+    from diffret_core.galleries import encode_video_files, feature_folder
+    from diffret_core.search import search
+
     collection, model = open_collection(arguments, as_released=True), open_model(arguments)
     video_ids = collection.video_ids("test")
     with Bars() as bars:
@@ -50,23 +65,59 @@ def run(arguments: argparse.Namespace) -> int:
             progress=lambda done, total: bars("encoding videos", done, total),
         )
     found = search(model, videos, video_ids, arguments.text, seed=arguments.seed)
-    _print(found, arguments)
-    if arguments.save_plot is not None:
-        save_denoising_figure(found, arguments.save_plot)
-        print(f"saved {arguments.save_plot}", file=sys.stderr)
-    return 0
-
-
-def _print(found: "Search", arguments: argparse.Namespace) -> None:
     results = found.results[: arguments.top]
     if arguments.json:
-        import json
-
         print(json.dumps({"results": [result._asdict() for result in results]}, indent=2))
-        return
-    print(f"{'rank':>4}  {'video':16} {'similarity':>10} {'generated':>10} {'combined':>9}")
+        return found
+    print(f"{'rank':>4}  {'video':16} {_SCORES}")
     for one in results:
-        print(
-            f"{one.rank:4}  {one.video:16} {one.similarity:10.3f} {one.generated_probability:10.3f} "
-            f"{one.combined_score:9.3f}"
-        )
+        print(f"{one.rank:4}  {one.video:16} {_scores_of(one)}")
+    return found
+
+
+def _search_index(arguments: argparse.Namespace) -> "Search | None":
+    given = [name for name in ("data", "videos", "collection", "protocol") if getattr(arguments, name) is not None]
+    if given:
+        raise ValueError(f"--index searches your own videos; leave out --{given[0]}")
+    from diffret_core.index import model_name, model_of, open_index, search_index
+    from diffret_core.retriever import choose_device
+
+    device = choose_device(arguments.device)
+    index = open_index(arguments.index)
+    name = index.description.model
+    if arguments.model is not None:
+        name = model_name(arguments.model, name.pretrained or "openai")
+    model = model_of(index.description, name=name, device=device)
+    found = search_index(index, model, arguments.text, num_results=arguments.top, seed=arguments.seed)
+    if found.search is None and arguments.save_plot is not None:
+        raise ValueError(f"{name}: a plain CLIP model has no generator, so there is no walk to save")
+    if arguments.json:
+        about = {"model": str(name), "has_generator": found.search is not None}
+        print(json.dumps({"results": [one._asdict() for one in found.results], **about}, indent=2))
+    else:
+        _print_index(found, name)
+    return None if found.search is None else _printable(found.search)
+
+
+def _printable(found: "Search") -> "Search":
+    """Write names of files so that a figure can show them."""
+    from diffret_core.index import shown_path
+
+    results = [one._replace(video=shown_path(one.video)) for one in found.results]
+    return found._replace(results=results, candidates=[shown_path(video) for video in found.candidates])
+
+
+def _print_index(found: "IndexSearch", name: "ModelName") -> None:
+    from diffret_core.index import shown_path, shown_seconds
+
+    shown = [shown_path(one.video) + (" (missing)" if one.missing else "") for one in found.results]
+    width = max(16, *map(len, shown))
+    print(f"{'rank':>4}  {'video':{width}} {'at':>8} {_SCORES}")
+    for one, video in zip(found.results, shown, strict=True):
+        print(f"{one.rank:4}  {video:{width}} {shown_seconds(one.start_seconds):>8} {_scores_of(one)}")
+    if found.search is None:
+        print(f"{name}: similarity only, since a plain CLIP model has no generator")
+
+
+def _scores_of(one: "SearchResult | IndexResult") -> str:
+    return f"{one.similarity:10.3f} {one.generated_probability:10.3f} {one.combined_score:9.3f}"

@@ -1,17 +1,18 @@
 """Plain open_clip models: which they are, building them, loading their weights, and their tokens; SPEC section 3."""
 
 import functools
-import urllib.error
-import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import open_clip
 import torch
 from jaxtyping import Bool, Int
+from open_clip import CLIP
 from torch import Tensor
 
-HUB = "https://huggingface.co"
+from diffret_core.encoders import weights
+
 _ARCHITECTURE_FIELDS = ("embed_dim", "vision_cfg", "text_cfg", "quick_gelu")
 _CHARACTERS_PER_TOKEN = 128  # no CLIP word piece is longer: more text than this cannot be read anyway
 
@@ -35,7 +36,7 @@ def clip_architecture(name: str) -> dict[str, Any]:
     return {part: found[part] for part in _ARCHITECTURE_FIELDS if part in found}
 
 
-def build_clip(architecture: Mapping[str, Any]) -> open_clip.CLIP:
+def build_clip(architecture: Mapping[str, Any]) -> CLIP:
     """Build a CLIP model with random weights.
 
     Args:
@@ -46,7 +47,7 @@ def build_clip(architecture: Mapping[str, Any]) -> open_clip.CLIP:
     """
     _refuse_unless_plain("this architecture", architecture)
     try:
-        model = open_clip.CLIP(**{part: architecture[part] for part in _ARCHITECTURE_FIELDS if part in architecture})
+        model = CLIP(**{part: architecture[part] for part in _ARCHITECTURE_FIELDS if part in architecture})
     except Exception as error:  # a bad size or name runs into whatever torch raises there
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"open_clip cannot build this architecture: {first_line}") from None
@@ -54,29 +55,46 @@ def build_clip(architecture: Mapping[str, Any]) -> open_clip.CLIP:
     return model
 
 
-def load_pretrained_clip(name: str, pretrained: str) -> open_clip.CLIP:
+def load_pretrained_clip(name: str, pretrained: str, *, announce: Callable[[str], None] = lambda _: None) -> CLIP:
     """Load a plain open_clip model with trained weights, in float32.
 
     Args:
         name: open_clip's name of the model.
         pretrained: One of its weight tags, downloaded once and kept by open_clip, or a weight file of your own.
+        announce: Told in a line before weights are downloaded: how large they are, and from where.
 
     Raises:
-        ValueError: If the model is not plain, the tag or file does not fit it, or the weights cannot be fetched.
+        ValueError: If the model is not plain, the tag or file does not fit it, or the weights cannot be fetched: that
+            is known within `weights.ANSWER_SECONDS`.
     """
     clip_architecture(name)
-    tags = open_clip.list_pretrained_tags_by_model(name)
-    if pretrained in tags:
+    is_tag = pretrained in open_clip.list_pretrained_tags_by_model(name)
+    kept = True
+    if is_tag:
         _refuse_other_activation(name, pretrained)
-        _use_only_kept_weights_when_offline()
+        kept = weights.are_kept(name, pretrained)
+    if not kept:
+        _announce_download(name, pretrained, announce)
     try:
-        return open_clip.create_model(name, pretrained=pretrained, precision="fp32")
+        with weights.from_kept_files_only() if kept else nullcontext():
+            return open_clip.create_model(name, pretrained=pretrained, precision="fp32")
     except Exception as error:  # open_clip raises whatever its download and its unpickler raise
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{name}: weights {pretrained!r} could not be loaded ({first_line}); give a weight file of this model, "
-            f"or one of its tags ({', '.join(tags) or 'it has none'}) on a machine that reaches {HUB}"
-        ) from None
+        raise _not_loaded(name, pretrained, str(error) or type(error).__name__) from None
+
+
+def _announce_download(name: str, tag: str, announce: Callable[[str], None]) -> None:
+    found = weights.ask_for_download(name, tag)
+    if found is None:
+        raise _not_loaded(name, tag, f"{weights.HUB} gave no answer within {weights.ANSWER_SECONDS:g} s")
+    announce(f"downloading the weights {tag!r} of {name} once: {found.num_bytes / 1e6:,.0f} MB from {found.url}")
+
+
+def _not_loaded(name: str, pretrained: str, reason: str) -> ValueError:
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    return ValueError(
+        f"{name}: weights {pretrained!r} could not be loaded ({reason.splitlines()[0]}); give a weight file of this "
+        f"model, or one of its tags ({', '.join(tags) or 'it has none'}) on a machine that reaches {weights.HUB}"
+    )
 
 
 def tokenize(texts: Sequence[str], max_words: int) -> tuple[Int[Tensor, "T W"], Bool[Tensor, "T W"]]:
@@ -137,15 +155,3 @@ def _refuse_other_activation(name: str, tag: str) -> None:
     if trained_with != built_with:
         right = f"{name}-quickgelu" if trained_with else name.removesuffix("-quickgelu")
         raise ValueError(f"{name}: the weights {tag!r} were trained with the other activation; use {right}")
-
-
-def _use_only_kept_weights_when_offline() -> None:
-    """Let a download fail at once where there is no network: the hub's own retries take most of a minute."""
-    from huggingface_hub import constants
-
-    try:
-        urllib.request.urlopen(HUB, timeout=5).close()
-    except urllib.error.HTTPError:
-        return  # it answered: it is there
-    except OSError:
-        constants.HF_HUB_OFFLINE = True

@@ -2,14 +2,17 @@
 
 Reading follows SPEC section 4. A file is checked before it is decoded (`containers`), its frames are chosen
 (`sampling`), decoded (`decoding`, the only place that imports decord) and turned into CLIP's input (`preprocessing`).
+`segments` reads long videos in parts.
 """
 
 from diffret_core.frames.containers import check_video_file
 from diffret_core.frames.decoding import VideoFrames, VideoLength, probe_video, read_frames
 from diffret_core.frames.preprocessing import View, normalise_frames, pad_frames, resize_and_crop
 from diffret_core.frames.sampling import sample_frame_indices
+from diffret_core.frames.segments import Segment, read_segments
 
 __all__ = [
+    "Segment",
     "VideoFrames",
     "VideoLength",
     "View",
@@ -18,6 +21,7 @@ __all__ = [
     "pad_frames",
     "probe_video",
     "read_frames",
+    "read_segments",
     "resize_and_crop",
     "sample_frame_indices",
 ]

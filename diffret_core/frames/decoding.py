@@ -58,10 +58,18 @@ class VideoLength(NamedTuple):
     duration_seconds: float
 
 
-class _OpenVideo(NamedTuple):
+class OpenVideo(NamedTuple):
+    """A video file in a decoder's hands.
+
+    Attributes:
+        num_frames: Frames it states to have.
+        rate: Frames per second, average.
+        take: Gives the pictures at increasing frame numbers, each to be used before the next is asked for.
+    """
+
     num_frames: int
-    rate: float  # frames per second, average
-    take: Callable[[Sequence[int]], Iterator[Image.Image]]  # the pictures at increasing frame numbers
+    rate: float
+    take: Callable[[Sequence[int]], Iterator[Image.Image]]
 
 
 def read_frames(
@@ -89,9 +97,8 @@ def read_frames(
     """
     path = Path(path)
     container = check_video_file(path)
-    open_video = _open_gif if container == "GIF" else _open_with_decord
-    with _native_messages_hidden(), _failures_named(path, container):
-        video = open_video(path)
+    with decoding(path, container):
+        video = open_video(path, container)
         indices = sample_frame_indices(
             video.num_frames, video.rate, max_frames=max_frames, frames_per_second=frames_per_second
         )
@@ -114,11 +121,27 @@ def probe_video(path: Path | str) -> VideoLength:
     """
     path = Path(path)
     container = check_video_file(path)
-    with _native_messages_hidden(), _failures_named(path, container):
-        video = (_open_gif if container == "GIF" else _open_with_decord)(path)
+    with decoding(path, container):
+        video = open_video(path, container)
         # the same check as before reading: at least one frame, and a rate that is a number
         sample_frame_indices(video.num_frames, video.rate, max_frames=1)
     return VideoLength(video.num_frames, video.num_frames / video.rate)
+
+
+def open_video(path: Path, container: str) -> OpenVideo:
+    """Open a file that `check_video_file` has let through; only inside `decoding`."""
+    return _open_gif(path) if container == "GIF" else _open_with_decord(path)
+
+
+@contextmanager
+def decoding(path: Path, container: str) -> Iterator[None]:
+    """Hide what C libraries print, and let every failure of a decoder name the file; wrap each call of one.
+
+    Raises:
+        ValueError: If a decoder fails.
+    """
+    with _native_messages_hidden(), _failures_named(path, container):
+        yield
 
 
 @contextmanager
@@ -135,7 +158,7 @@ def _failures_named(path: Path, container: str) -> Iterator[None]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _open_with_decord(path: Path) -> _OpenVideo:
+def _open_with_decord(path: Path) -> OpenVideo:
     decord.logging.set_level(decord.logging.QUIET)
     # An absolute path: FFmpeg would take "a:b.mp4" for an address. One thread: faster for small files.
     reader = decord.VideoReader(
@@ -149,7 +172,7 @@ def _open_with_decord(path: Path) -> _OpenVideo:
             if index in wanted:
                 yield _picture(frame.asnumpy())
 
-    return _OpenVideo(len(reader), reader.get_avg_fps(), take)
+    return OpenVideo(len(reader), reader.get_avg_fps(), take)
 
 
 def _picture(frame: np.ndarray) -> Image.Image:
@@ -162,7 +185,7 @@ def _picture(frame: np.ndarray) -> Image.Image:
     return Image.fromarray(frame)
 
 
-def _open_gif(path: Path) -> _OpenVideo:
+def _open_gif(path: Path) -> OpenVideo:
     picture = Image.open(io.BytesIO(path.read_bytes()), formats=["GIF"])  # no file is left open
     milliseconds = []
     for index in range(picture.n_frames):  # type: ignore[attr-defined]  # GIF pictures have it
@@ -174,7 +197,7 @@ def _open_gif(path: Path) -> _OpenVideo:
             picture.seek(index)
             yield picture
 
-    return _OpenVideo(len(milliseconds), 1000 * len(milliseconds) / sum(milliseconds), take)
+    return OpenVideo(len(milliseconds), 1000 * len(milliseconds) / sum(milliseconds), take)
 
 
 def _reason(error: Exception) -> str:

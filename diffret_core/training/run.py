@@ -14,6 +14,7 @@ from diffret_core.config import Recipe
 from diffret_core.datasets import Collection
 from diffret_core.denoiser import Denoiser
 from diffret_core.evaluation import choose_scoring, evaluate
+from diffret_core.folder_lock import alone_in
 from diffret_core.galleries import Gallery, encode_gallery
 from diffret_core.processes import check_batches, first_does, from_first, is_first
 from diffret_core.randomness import generator
@@ -27,7 +28,6 @@ from diffret_core.training.run_folder import (
     STAGE1,
     STAGE1_FEATURES,
     Listen,
-    alone_in,
     best_file,
     check_first_stage,
     claim,
@@ -88,7 +88,7 @@ def train(
         check_first_stage(encoders_folder, recipe)
     check_batches([*(phase.batch_size for phase in recipe.pretraining), recipe.contrastive.batch_size])
     check_batches([recipe.generation.batch_size])
-    with alone_in(output) if is_first() else nullcontext():
+    with alone_in(output, "trains in this folder") if is_first() else nullcontext():
         first_does(lambda: claim(output, recipe, collection, encoders_folder if first_stage is not None else None))
         if first_stage is None and not (encoders_folder / CONFIG_FILE).exists():
             model = new_model(recipe).to(device)

@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,41 +60,6 @@ def claim(output: Path, recipe: Recipe, collection: Collection, taken_from: Path
     if (output / "metrics.json").exists():
         raise ValueError(f"{output} holds a finished run; choose another output folder or delete it")
     write_json(output / "recipe.json", description)
-
-
-@contextmanager
-def alone_in(output: Path) -> Iterator[None]:
-    """Keep other processes from training in a folder, and remove what a killed one has half written there.
-
-    The folder itself is locked, and the system unlocks it however the process ends.
-
-    Raises:
-        PermissionError: If the folder cannot be made.
-        ValueError: If another process trains in it.
-    """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise PermissionError(f"{output}: cannot be made ({error.strerror}); choose another folder") from None
-    handle = None
-    if sys.platform != "win32":  # folders cannot be locked there
-        import fcntl
-
-        handle = os.open(output, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise ValueError(
-                f"{output}: another process trains in this folder; wait for it or choose another"
-            ) from None
-    try:
-        for half_written in [*output.glob(".*.safetensors.*"), *output.glob(".*.json.*")]:
-            half_written.unlink()
-        yield
-    finally:
-        if handle is not None:
-            os.close(handle)
 
 
 def trim_log(output: Path, stage: str, num_done: int) -> None:
