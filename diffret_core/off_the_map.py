@@ -16,7 +16,7 @@ from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.prepared import conditioned_blocks, draw_sample
 from diffret_core.randomness import generator
 from diffret_core.ranking import generated_probability
-from diffret_core.retriever import Progress, Retriever, query_generators
+from diffret_core.retriever import Generated, Progress, Retriever, query_generators
 from diffret_core.sampler import draw_noise
 from diffret_core.schedule import add_noise
 
@@ -51,7 +51,7 @@ def generator_scores(
     *,
     seed: int = 0,
     progress: Progress | None = None,
-) -> dict[str, Float[Tensor, " Q"]]:
+) -> tuple[dict[str, Float[Tensor, " Q"]], Generated]:
     """Score queries by what is generated for them.
 
     Args:
@@ -67,9 +67,10 @@ def generator_scores(
     Returns:
         "probability": low maximum of the generated distribution; its "entropy"; "disagreement" of draws; and for each
         level k of `LEVEL_SHARES` "reconstruction k", the error with which the one-hot answer noised to k is found
-        again, mean over `NUM_DRAWS` noises.
+        again, mean over `NUM_DRAWS` noises. And what was generated.
     """
-    items = top_candidates(rows, model.config.scoring.num_candidates)
+    num_present = int(rows.isfinite().sum(dim=1).min())  # as many candidates for all queries: entropy depends on it
+    items = top_candidates(rows, min(model.config.scoring.num_candidates, num_present))
     found: list[dict[str, Tensor]] = []
     num_done = 0
     for queries, network, given in conditioned_blocks(model, direction, texts, videos, items):
@@ -77,7 +78,8 @@ def generator_scores(
         num_done += len(queries)
         if progress is not None:
             progress(num_done, len(items))
-    return {name: torch.cat([block[name] for block in found]) for name in found[0]}
+    scores = {name: torch.cat([block[name] for block in found]) for name in found[0]}
+    return scores, Generated(items, scores.pop("sample"))
 
 
 def _block_scores(
@@ -100,6 +102,7 @@ def _block_scores(
     probability = generated_probability(sample, temperature=scoring.temperature)
     of_draws = torch.stack([generated_probability(one, temperature=scoring.temperature) for one in draws])
     scores = {
+        "sample": sample,
         "probability": detection.low_maximum(probability),
         "entropy": detection.entropy(probability),
         "disagreement": detection.disagreement(of_draws),
