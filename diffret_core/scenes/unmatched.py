@@ -6,7 +6,7 @@ Each is made of one caption by one change, so that everything else about it is a
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,7 +36,7 @@ _VERBS_NEVER_SEEN: dict[str, tuple[str, str]] = {
     "fold up": ("folds up", "folding up"),
 }
 _OPPOSITE = {"above": "below", "below": "above", "left of": "right of", "right of": "left of"}
-_OTHER_SIZE = {"small": "large", "large": "small"}
+_LOOKS: dict[str, tuple[str, ...]] = {"colour": tuple(COLOURS), "shape": SHAPES, "size": ("small", "large")}
 
 
 class Changed(NamedTuple):
@@ -151,7 +151,7 @@ def _known_changes(entry: AnnotatedScene, rng: np.random.Generator) -> Iterator[
     caption = entry.captions[0]
     claim = caption.claim
     for number, said in enumerate(claim.actors):
-        for attribute, values in (("colour", COLOURS), ("shape", SHAPES), ("size", _OTHER_SIZE)):
+        for attribute, values in _LOOKS.items():
             own = getattr(said, attribute)
             for value in values:
                 if own is not None and value != own:
@@ -192,7 +192,8 @@ def _said_motions(caption: Caption, number: int) -> list[int]:
 
 
 def _with_look(caption: Caption, number: int, attribute: str, value: str) -> Caption:
-    actors, words = list(caption.claim.actors), list(caption.words)
+    actors: list[Any] = list(caption.claim.actors)
+    words: list[Any] = list(caption.words)
     actors[number] = replace(actors[number], **{attribute: value})
     words[number] = replace(words[number], **{attribute: value})
     return replace(caption, claim=replace(caption.claim, actors=tuple(actors)), words=tuple(words))

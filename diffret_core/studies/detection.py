@@ -117,7 +117,8 @@ def measure_detection(cell: Cell, setting: Setting) -> Measured:
             "this study asks what is proved to match nothing, which only the samples know: leave out --data"
         )
     model = baseline_model(cell.seed, setting)
-    found, chosen = Measured([], {}), {}
+    found = Measured([], {})
+    chosen: dict[str, Any] = {}
     for name in (VALIDATION, TEST):
         for direction in DIRECTIONS:
             started = time.monotonic()
