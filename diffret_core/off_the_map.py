@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -19,11 +21,99 @@ from diffret_core.ranking import generated_probability
 from diffret_core.retriever import Generated, Progress, Retriever, query_generators
 from diffret_core.sampler import draw_noise
 from diffret_core.schedule import add_noise
+from diffret_core.tensor_files import read_json, write_json
 
+INDICATOR_FILE = "off_the_map.json"  # beside a model's weights
 LEVEL_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Noise levels at which an answer is reconstructed, as shares of K."""
 NUM_DRAWS = 4
 """Fewest draws that are compared, and noisings of an answer that are reconstructed."""
+
+
+class Indicator(NamedTuple):
+    """What decides whether a text is off the map of a model and a gallery; chosen on validation.
+
+    Attributes:
+        score: One of the scores of `similarity_scores` and `generator_scores`.
+        threshold: A text that scores above it counts as off the map.
+        recall: Share of the matched texts of validation that score at most that.
+        num_videos: Videos of the gallery on which it was chosen: among more the best is more similar.
+    """
+
+    score: str
+    threshold: float
+    recall: float
+    num_videos: int
+
+
+class OffTheMap(NamedTuple):
+    """What an indicator says of a text.
+
+    Attributes:
+        score: Which score it goes by.
+        value: That of the text.
+        threshold: What it must not exceed.
+        is_off: Whether it does: then probably no video matches.
+    """
+
+    score: str
+    value: float
+    threshold: float
+    is_off: bool
+
+
+def write_indicator(folder: Path, indicator: Indicator) -> None:
+    """Put an indicator beside a model's weights."""
+    write_json(folder / INDICATOR_FILE, indicator._asdict())
+
+
+def read_indicator(folder: Path) -> Indicator | None:
+    """Read a model's indicator; None if it has none.
+
+    Raises:
+        ValueError: If the file is no indicator.
+    """
+    path = folder / INDICATOR_FILE
+    if not path.is_file():
+        return None
+    try:
+        return Indicator(**read_json(path))
+    except TypeError:
+        fields = ", ".join(Indicator._fields)
+        raise ValueError(f"{path}: is no indicator with {fields}; delete it or make it again") from None
+
+
+@torch.no_grad()
+def indicate(
+    model: Retriever,
+    indicator: Indicator,
+    similarity: Float[Tensor, "1 V"],
+    network: PreparedDenoiser,
+    given: Conditioned,
+    *,
+    seed: int = 0,
+) -> OffTheMap:
+    """Say whether a text is off the map.
+
+    Args:
+        model: The model.
+        indicator: Its indicator.
+        similarity: S of the text and all videos.
+        network: The prepared network for text queries.
+        given: What that needs of the text and its candidates.
+        seed: Seed of the noise, for scores from the generator.
+
+    Raises:
+        ValueError: If there is no such score.
+    """
+    scores = similarity_scores(similarity, temperature=1 / float(model.logit_scale))
+    if indicator.score not in scores:
+        query = torch.zeros(1, dtype=torch.long, device=similarity.device)
+        scores = _block_scores(model, "text_to_video", network, given, query, seed=seed)
+    if indicator.score not in scores:
+        raise ValueError(f"the indicator goes by {indicator.score!r}, of which this model knows nothing")
+    value = float(scores[indicator.score])
+    return OffTheMap(indicator.score, value, indicator.threshold, value > indicator.threshold)
 
 
 def similarity_scores(rows: Float[Tensor, "Q V"], *, temperature: float) -> dict[str, Float[Tensor, " Q"]]:

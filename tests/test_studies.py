@@ -26,6 +26,7 @@ from diffret_core.scores import METHODS
 from diffret_core.studies import STUDIES, Arm, Study
 from diffret_core.studies import setting as setting_module
 from diffret_core.studies.cells import seconds_of_log
+from diffret_core.studies.detection import indicator_of
 from diffret_core.studies.miniature import miniature_recipe
 from diffret_core.studies.report import report, write_report
 from diffret_core.studies.run import ship
@@ -250,6 +251,18 @@ def test_report_of_detection_has_a_column_for_each_kind(detected):
         (head,) = (line for line in lines if line.startswith(f"| {direction.replace('_', '-')}, score"))
         assert [cell.strip() for cell in head.split("|")[2 : 2 + len(kinds)]] == kinds
     assert "The model is the shipped one" in lines[0] and "R@1" not in lines[0]
+
+
+def test_indicator_is_what_validation_chose(detected):
+    indicator = indicator_of(detected)
+    (row,) = (
+        row
+        for row in detected.rows
+        if (row["list"], row["direction"], row["kind"], row["method"])
+        == ("validation", "text_to_video", "mean", indicator.score)
+    )
+    assert row["chosen"] and indicator.threshold == row["threshold"]
+    assert (indicator.recall, indicator.num_videos) == (0.95, NUM_VIDEOS)
 
 
 def test_shipped_and_trained_models_are_not_taken_for_each_other(study, folder, tmp_path, capsys):

@@ -76,6 +76,7 @@ def _print_list(studies: "list[Study]") -> int:
 def _study(arguments: argparse.Namespace, study: "Study") -> int:
     from diffret_core.cli.progress import Bars
     from diffret_core.locations import sample_folder
+    from diffret_core.studies.detection import ship_indicator
     from diffret_core.studies.miniature import SEEDS
     from diffret_core.studies.run import run_study, ship
 
@@ -96,6 +97,8 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
     print(f"{folder}: table.csv, ranks.safetensors, provenance.json")
     if arguments.ship:
         print(f"shipped: {ship(folder, sample_folder())}")
+    if arguments.ship and arguments.shipped and study.name == "ood":
+        print(f"shipped: {ship_indicator(folder, sample_folder())}")
     return 0
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -11,20 +12,23 @@ from torch import Tensor
 
 from diffret_core.config import DIRECTIONS, Direction
 from diffret_core.detection import (
+    RECALL,
     calibration,
     calibration_error,
     detection_measures,
     interval_of,
     resampled,
     risk_coverage,
+    threshold_at_recall,
 )
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.galleries import encode_captions
-from diffret_core.off_the_map import generator_scores, similarity_scores
+from diffret_core.off_the_map import INDICATOR_FILE, Indicator, generator_scores, similarity_scores, write_indicator
 from diffret_core.randomness import numpy_generator
 from diffret_core.ranking import combined_scores
 from diffret_core.retriever import Generated, Retriever
 from diffret_core.scenes.foreign_sentences import EVERYDAY, OTHER_LANGUAGES, halves
+from diffret_core.scenes.manifest import update_manifest
 from diffret_core.scenes.unmatched import (
     annotated_videos,
     near_misses,
@@ -34,6 +38,7 @@ from diffret_core.scenes.unmatched import (
 )
 from diffret_core.studies.declaration import BASELINE, Arm, Cell, Measured, Study
 from diffret_core.studies.setting import TEST, VALIDATION, Setting
+from diffret_core.studies.table import StudyTable, read_study
 from diffret_core.studies.training import baseline_model
 
 SHIFTED = "shifted"
@@ -165,7 +170,8 @@ def _rows(
         for kind, number, auroc, rate, risk in [*of_kinds, (MEAN, sum(map(len, unmatched)), *mean)]:
             about = {"method": score, "kind": kind, "num_queries": number, "num_matched": len(matched)}
             measured = {**_interval("auroc", auroc), **_interval("fpr95", rate), "risk_area": round(risk, 4)}
-            rows.append({**about, **measured, "calibration_error": errors.get(score, float("nan"))})
+            others = {"calibration_error": errors.get(score, float("nan")), "threshold": threshold_at_recall(matched)}
+            rows.append({**about, **measured, **others})
     return rows
 
 
@@ -198,6 +204,25 @@ def _calibration_errors(asked: Asked, scores: dict[str, Tensor], generated: Gene
 def _places(values: Float[Tensor, " Q"]) -> Tensor:
     """Number the distinct scores from 1 up: all that AUROC, false-positive rate, risk and coverage depend on."""
     return values.cpu().unique(return_inverse=True)[1] + 1
+
+
+def indicator_of(table: StudyTable) -> Indicator:
+    """Give the indicator of text queries: the score and the threshold of validation, both of the first seed."""
+    of = {"list": VALIDATION, "direction": "text_to_video", "kind": MEAN, "chosen": 1}
+    row = next(row for row in table.rows if all(row[name] == value for name, value in of.items()))
+    return Indicator(row["method"], row["threshold"], RECALL, row["num_matched"])
+
+
+def ship_indicator(folder: Path, samples: Path) -> Path:
+    """Put the indicator of a study of the shipped model beside that model, and enter it in the manifest.
+
+    Args:
+        folder: Of the study's files.
+        samples: The sample collection.
+    """
+    write_indicator(samples / "model", indicator_of(read_study(folder)))
+    update_manifest(samples, {f"model/{INDICATOR_FILE}": {}})
+    return samples / "model" / INDICATOR_FILE
 
 
 OOD = Study(
