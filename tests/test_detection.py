@@ -188,8 +188,8 @@ def test_measures_refuse_what_they_cannot_measure():
         detection.auroc(torch.tensor([1.0, torch.nan]), torch.ones(2))
     with pytest.raises(ValueError, match="at least one"):
         detection.auroc(torch.ones(2), torch.ones(0))
-    with pytest.raises(ValueError, match="recall is 0; it must be above 0"):
-        detection.threshold_at_recall(torch.ones(2), recall=0)
+    with pytest.raises(ValueError, match="recall is 0.0; it must be above 0"):
+        detection.threshold_at_recall(torch.ones(2), recall=0.0)
 
 
 def test_risk_rises_with_coverage_for_a_score_that_knows():

@@ -22,6 +22,8 @@ from diffret_core.evaluation import ALPHAS, TEMPERATURES
 from diffret_core.locations import ROOT, sample_folder
 from diffret_core.metrics import retrieval_metrics
 from diffret_core.recipes import recipe, with_settings
+from diffret_core.scenes import unmatched
+from diffret_core.scenes.splits import SPLITS
 from diffret_core.scores import METHODS
 from diffret_core.studies import STUDIES, Arm, Study
 from diffret_core.studies import setting as setting_module
@@ -42,6 +44,17 @@ def annotations_are_read_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "read_collection", functools.cache(inputs.read_collection))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_what_is_needed_is_annotated():
+    """Proving what matches nothing takes the scenes of a list; here lists are short."""
+    with pytest.MonkeyPatch.context() as patch:
+        short = {name: replace(SPLITS[name], num_videos=3 * NUM_VIDEOS) for name in ("test", "shifted")}
+        patch.setattr(unmatched, "SPLITS", short)
+        unmatched._annotated.cache_clear()
+        yield
+    unmatched._annotated.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,11 @@
 """Queries that match nothing: the truth function proves it, and everything else about them is as in those that do."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from diffret_core.scenes import unmatched
 from diffret_core.scenes.claims import is_true
 from diffret_core.scenes.foreign_sentences import EVERYDAY, OTHER_LANGUAGES, halves
 from diffret_core.scenes.splits import SPLITS
@@ -17,7 +19,17 @@ from diffret_core.scenes.unmatched import (
 )
 from diffret_core.scenes.vocabulary import BACKGROUNDS, COLOURS, MOTIONS, SHAPES, UNSEEN_PAIRS
 
-TEST, SHIFTED = SPLITS["test"], SPLITS["shifted"]
+# the first videos of both lists: with the types of every call checked, all of them would take minutes
+TEST, SHIFTED = replace(SPLITS["test"], num_videos=150), replace(SPLITS["shifted"], num_videos=40)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lists_are_short():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unmatched, "SPLITS", {"test": TEST, "shifted": SHIFTED})
+        unmatched._annotated.cache_clear()
+        yield
+    unmatched._annotated.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +62,7 @@ def test_annotated_videos_are_in_the_order_of_their_ids():
 
 def test_no_video_matches_a_near_miss_or_an_attribute_never_seen(gallery, kinds):
     scenes = [entry.scene for entry in gallery]
-    assert all(len(changes) >= 300 for changes in kinds.values())
+    assert all(len(changes) > 0.95 * len(gallery) for changes in kinds.values())
     for changes in kinds.values():
         assert not [change.caption.text for change in changes if any(is_true(change.caption.claim, s) for s in scenes)]
 
@@ -99,7 +111,9 @@ def test_attributes_never_seen_are_outside_the_vocabulary_and_are_said(kinds):
     assert {one.attribute for one in changes} == set(NEVER_SEEN)
     for attribute in ("colour", "shape"):
         own = [one.caption.text for one in changes if one.attribute == attribute]
-        assert all(any(f" {value} " in f" {text} " for value in NEVER_SEEN[attribute]) for text in own)
+        assert all(
+            any(f" {value} " in f" {' '.join(words_of(text))} " for value in NEVER_SEEN[attribute]) for text in own
+        )
 
 
 def test_no_kind_holds_a_matched_query_or_one_of_another_kind(gallery, kinds):
@@ -121,7 +135,7 @@ def test_no_kind_holds_a_matched_query_or_one_of_another_kind(gallery, kinds):
 def test_shuffled_words_are_the_same_words_with_new_neighbours(gallery):
     first = [entry.captions[0].text for entry in gallery]
     shuffled = shuffled_words(first)
-    assert len(shuffled) >= 300
+    assert len(shuffled) > 0.95 * len(first)
     assert shuffled_words(first[:5]) == shuffled[:5]  # one does not depend on the others
     before = {tuple(sorted(words_of(text))): set() for text in first}
     for text in first:
