@@ -5,7 +5,7 @@ way, `Retriever.generate`, gathers and pools features and runs the whole network
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -196,36 +196,49 @@ def generate_all(
         ValueError: Before any work, if the features are none that the model could have given, there is not a row of
             candidates for each query, or a candidate does not exist.
     """
-    check_texts(texts, model.config.dim)
-    check_videos(videos, model.config.dim)
-    sizes = len(texts.sentence), len(videos.frames)
-    num_queries, num_items = sizes if direction == "text_to_video" else reversed(sizes)
-    asking = torch.arange(num_queries, device=items.device) if queries is None else queries
-    check_items(items, len(asking), num_items)
-    scoring = model.config.scoring
-    prepared = PreparedVideos(model, videos) if direction == "text_to_video" else PreparedTexts(model, texts)
     samples: list[Tensor] = []
-    for some, candidates in zip(asking.split(QUERIES_AT_ONCE), items.split(QUERIES_AT_ONCE), strict=True):
-        if isinstance(prepared, PreparedVideos):
-            given = prepared.condition(texts.sentence[some], candidates)
-        else:
-            given = prepared.condition(VideoFeatures(videos.frames[some], videos.frame_mask[some]), candidates)
-        draws = [
-            _walk(model, prepared.network, given, query_generators(direction, some, seed=seed, draw=draw), compiled)
-            for draw in range(scoring.num_draws)
-        ]
+    draw_numbers = range(model.config.scoring.num_draws)
+    for some, network, given in conditioned_blocks(model, direction, texts, videos, items, queries=queries):
+        noises = [query_generators(direction, some, seed=seed, draw=draw) for draw in draw_numbers]
+        draws = [draw_sample(model, network, given, own, compiled=compiled) for own in noises]
         samples.append(torch.stack(draws).mean(dim=0))
         if progress is not None:
             progress(sum(map(len, samples)), len(items))
     return Generated(items, torch.cat(samples))
 
 
-def _walk(
+def conditioned_blocks(
+    model: Retriever,
+    direction: Direction,
+    texts: TextFeatures,
+    videos: VideoFeatures,
+    items: Int[Tensor, "Q N"],
+    *,
+    queries: Int[Tensor, " Q"] | None = None,
+) -> Iterator[tuple[Int[Tensor, " B"], PreparedDenoiser, Conditioned]]:
+    """Give the queries, some at a time, with the network and what it needs of them; arguments as of `generate_all`."""
+    check_texts(texts, model.config.dim)
+    check_videos(videos, model.config.dim)
+    sizes = len(texts.sentence), len(videos.frames)
+    num_queries, num_items = sizes if direction == "text_to_video" else reversed(sizes)
+    asking = torch.arange(num_queries, device=items.device) if queries is None else queries
+    check_items(items, len(asking), num_items)
+    prepared = PreparedVideos(model, videos) if direction == "text_to_video" else PreparedTexts(model, texts)
+    for some, candidates in zip(asking.split(QUERIES_AT_ONCE), items.split(QUERIES_AT_ONCE), strict=True):
+        if isinstance(prepared, PreparedVideos):
+            given = prepared.condition(texts.sentence[some], candidates)
+        else:
+            given = prepared.condition(VideoFeatures(videos.frames[some], videos.frame_mask[some]), candidates)
+        yield some, prepared.network, given
+
+
+def draw_sample(
     model: Retriever,
     network: PreparedDenoiser,
     given: Conditioned,
     generators: Sequence[torch.Generator],
-    compiled: bool,
+    *,
+    compiled: bool = True,
 ) -> Float[Tensor, "B N"]:
     """Draw a sample of some queries: along the fastest walk there is, or step by step where every step adds noise."""
     levels = sampler.noise_levels(model.config.num_noise_levels, model.config.scoring.num_steps)

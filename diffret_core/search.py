@@ -11,8 +11,10 @@ from torch import Tensor
 from diffret_core import sampler
 from diffret_core.candidates import top_candidates
 from diffret_core.denoiser_compiled import Walk, can_walk, walk
+from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser
 from diffret_core.feature_checks import check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
+from diffret_core.off_the_map import Indicator, OffTheMap, indicate
 from diffret_core.prepared import PreparedVideos
 from diffret_core.randomness import generator
 from diffret_core.ranking import combined_scores, generated_probability, order
@@ -51,6 +53,7 @@ class Search(NamedTuple):
         levels: Noise levels visited, K first and 0 last.
         states: x_k over the candidates at each of them; the first is noise, the last the answer.
         estimates: x_0_hat that led to each state but the first.
+        off_the_map: Whether probably no video matches; None without an indicator.
     """
 
     text: str
@@ -60,6 +63,7 @@ class Search(NamedTuple):
     levels: list[int]
     states: Float[Tensor, "L N"]
     estimates: Float[Tensor, "L2 N"]
+    off_the_map: OffTheMap | None = None
 
 
 class PreparedGallery(NamedTuple):
@@ -91,7 +95,13 @@ def prepare_gallery(model: Retriever, videos: VideoFeatures) -> PreparedGallery:
 
 @torch.no_grad()
 def search(
-    model: Retriever, videos: VideoFeatures | PreparedGallery, video_ids: Sequence[str], text: str, *, seed: int = 0
+    model: Retriever,
+    videos: VideoFeatures | PreparedGallery,
+    video_ids: Sequence[str],
+    text: str,
+    *,
+    seed: int = 0,
+    indicator: Indicator | None = None,
 ) -> Search:
     """Rank all videos for a sentence: propose by similarity, generate over the candidates, add both scores.
 
@@ -101,6 +111,7 @@ def search(
         video_ids: Id of each video.
         text: The query.
         seed: Seed of the noise.
+        indicator: Says whether the text is off the map, if there is one for this model and gallery.
 
     Raises:
         ValueError: If the text is empty, ids and features differ in number, or the features are none that the model
@@ -119,7 +130,8 @@ def search(
         similarity = model.similarity(texts, videos)
     items = top_candidates(similarity, model.config.scoring.num_candidates)
     levels = sampler.noise_levels(model.config.num_noise_levels, model.config.scoring.num_steps)
-    states, estimates = _walk(model, videos, texts, items, generator(seed, "search noise", text), levels=levels)
+    network, given = _conditioned(model, videos, texts, items)
+    states, estimates = _walk(model, network, given, generator(seed, "search noise", text), levels=levels)
     return Search(
         text=text,
         results=_results(model, video_ids, similarity, items, states[-1]),
@@ -128,26 +140,26 @@ def search(
         levels=levels,
         states=states[:, 0].cpu(),
         estimates=estimates[:, 0].cpu(),
+        off_the_map=None if indicator is None else indicate(model, indicator, similarity, network, given, seed=seed),
     )
 
 
-def _walk(
-    model: Retriever,
-    videos: VideoFeatures | PreparedGallery,
-    texts: TextFeatures,
-    items: Int[Tensor, "1 N"],
-    draw: torch.Generator,
-    *,
-    levels: Sequence[int],
-) -> Walk:
-    """Walk with the prepared network; of a gallery that is not prepared, only the candidates are."""
+def _conditioned(
+    model: Retriever, videos: VideoFeatures | PreparedGallery, texts: TextFeatures, items: Int[Tensor, "1 N"]
+) -> tuple[PreparedDenoiser, Conditioned]:
+    """Give the prepared network and what it needs; of a gallery that is not prepared, only the candidates are."""
     if isinstance(videos, PreparedGallery):
         prepared, chosen = videos.videos, items
     else:
         candidates = VideoFeatures(videos.frames[items[0]], videos.frame_mask[items[0]])
         prepared, chosen = PreparedVideos(model, candidates), torch.arange(items.shape[1], device=items.device)[None]
-    network, given = prepared.network, prepared.condition(texts.sentence, chosen)
-    noise = first_state(model.config, [draw], items.shape[1]).to(given.own)
+    return prepared.network, prepared.condition(texts.sentence, chosen)
+
+
+def _walk(
+    model: Retriever, network: PreparedDenoiser, given: Conditioned, draw: torch.Generator, *, levels: Sequence[int]
+) -> Walk:
+    noise = first_state(model.config, [draw], given.own.shape[1]).to(given.own)
     if can_walk(noise) and model.config.scoring.eta == 0:
         return walk(network, given, noise, levels, model.alpha_bar)
     steps = list(model.denoising_steps(partial(network.estimate, given), noise, draws=[draw]))

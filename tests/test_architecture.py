@@ -45,7 +45,7 @@ LAYERS = (
         "first_cut",
         "parity",
     }
-    | {"released", "frame_files", "extraction", "feature_cache", "feature_shards", "zero_shot"},
+    | {"off_the_map", "released", "frame_files", "extraction", "feature_cache", "feature_shards", "zero_shot"},
     {"recipes"},
     {"studies", "bench", "index", "doctor", "plans"},
     {"course"},

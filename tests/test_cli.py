@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from tiny_models import released_state_dict, tiny_retriever
 
 from diffret_core.checkpoints import load_checkpoint, save_checkpoint
 from diffret_core.cli.main import main
+from diffret_core.off_the_map import Indicator, write_indicator
 from diffret_core.recipes import RECIPES
 from diffret_core.retriever import Retriever
 from diffret_core.scenes.manifest import update_manifest
@@ -69,6 +71,25 @@ def test_search_gives_the_same_answer_to_the_same_seed_and_text(options, capsys)
 def test_search_prints_a_table_of_the_best(options, capsys):
     assert main(["search", "a star spins", "--top", "2", *options]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@mark.parametrize(("num_videos", "says"), [(4, True), (5, False)], ids=["this gallery", "another gallery"])
+def test_search_says_whether_a_text_is_off_the_map_of_the_gallery(
+    data, model_folder, tmp_path, capsys, num_videos, says
+):
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    for threshold, verdict in ((-1e9, "probably no video matches"), (1e9, "no sign that nothing matches")):
+        write_indicator(folder, Indicator("similarity", threshold, 0.95, num_videos))
+        options = ["--data", str(data), "--model", str(folder), "--device", "cpu"]
+        assert main(["search", "a star spins", *options]) == 0
+        assert (f"off the map: {verdict}" in capsys.readouterr().out) == says
+        assert main(["search", "a star spins", "--json", *options]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert ("off_the_map" in found) == says
+        if says:
+            assert set(found["off_the_map"]) == {"score", "value", "threshold", "is_off"}
+            assert found["off_the_map"]["is_off"] == (threshold < 0)
 
 
 @mark.parametrize("text", ["", "   ", "\n"])

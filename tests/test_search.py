@@ -6,6 +6,14 @@ from tiny_models import SMALL, architecture, random_features, tiny_retriever
 
 from diffret_core.config import ScoringConfig
 from diffret_core.features import VideoFeatures
+from diffret_core.off_the_map import (
+    INDICATOR_FILE,
+    Indicator,
+    generator_scores,
+    read_indicator,
+    similarity_scores,
+    write_indicator,
+)
 from diffret_core.ranking import combined_scores, generated_probability
 from diffret_core.search import prepare_gallery, search
 
@@ -189,3 +197,38 @@ def test_search_adds_noise_at_every_step_where_eta_asks_for_it(videos):
     assert samples[0.5][0].equal(samples[0.5][1]) and not samples[0.5][0].equal(samples[0.5][2])
     assert samples[0.5][0][0].equal(samples[0.0][0][0])  # the same start
     assert not torch.allclose(samples[0.5][0][1], samples[0.0][0][1], atol=1e-3)
+
+
+@pytest.mark.parametrize("score", ["similarity", "energy", "entropy", "disagreement", "reconstruction 3"])
+@pytest.mark.parametrize("is_prepared", [False, True], ids=["features", "prepared"])
+def test_indicator_goes_by_the_score_of_the_studies(model, videos, score, is_prepared):
+    with torch.no_grad():
+        texts = model.encode_texts([TEXT])
+        rows = model.similarity(texts, videos)
+        scores, _ = generator_scores(model, "text_to_video", texts, videos, rows, seed=2)
+        scores |= similarity_scores(rows, temperature=1 / float(model.logit_scale))
+    value = float(scores[score])
+    gallery = prepare_gallery(model, videos) if is_prepared else videos
+    for threshold, is_off in ((value - 0.01, True), (value + 0.01, False)):
+        indicator = Indicator(score, threshold, 0.95, 5)
+        said = search(model, gallery, IDS, TEXT, seed=2, indicator=indicator).off_the_map
+        assert (said.score, said.threshold, said.is_off) == (score, threshold, is_off)
+        assert said.value == pytest.approx(value, abs=1e-5)
+
+
+def test_indicator_changes_nothing_else_and_is_asked_for(model, videos, found):
+    said = search(model, videos, IDS, TEXT, indicator=Indicator("entropy", 0.0, 0.95, 5))
+    assert found.off_the_map is None and said.results == found.results
+    assert torch.equal(said.states, found.states)
+
+
+def test_indicator_is_kept_beside_the_weights(model, videos, tmp_path):
+    assert read_indicator(tmp_path) is None
+    indicator = Indicator("entropy", 1.25, 0.95, 1000)
+    write_indicator(tmp_path, indicator)
+    assert read_indicator(tmp_path) == indicator
+    (tmp_path / INDICATOR_FILE).write_text('{"score": "entropy"}')
+    with pytest.raises(ValueError, match="is no indicator with score, threshold, recall, num_videos"):
+        read_indicator(tmp_path)
+    with pytest.raises(ValueError, match="goes by 'luck', of which this model knows nothing"):
+        search(model, videos, IDS, TEXT, indicator=indicator._replace(score="luck"))

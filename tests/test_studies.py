@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from diffret_core import detection
 from diffret_core.checkpoints import load_checkpoint
 from diffret_core.cli import inputs
 from diffret_core.cli.main import main
@@ -21,10 +22,13 @@ from diffret_core.evaluation import ALPHAS, TEMPERATURES
 from diffret_core.locations import ROOT, sample_folder
 from diffret_core.metrics import retrieval_metrics
 from diffret_core.recipes import recipe, with_settings
+from diffret_core.scenes import unmatched
+from diffret_core.scenes.splits import SPLITS
 from diffret_core.scores import METHODS
 from diffret_core.studies import STUDIES, Arm, Study
 from diffret_core.studies import setting as setting_module
 from diffret_core.studies.cells import seconds_of_log
+from diffret_core.studies.detection import indicator_of
 from diffret_core.studies.miniature import miniature_recipe
 from diffret_core.studies.report import report, write_report
 from diffret_core.studies.run import ship
@@ -40,6 +44,17 @@ def annotations_are_read_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "read_collection", functools.cache(inputs.read_collection))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_what_is_needed_is_annotated():
+    """Proving what matches nothing takes the scenes of a list; here lists are short."""
+    with pytest.MonkeyPatch.context() as patch:
+        short = {name: replace(SPLITS[name], num_videos=3 * NUM_VIDEOS) for name in ("test", "shifted")}
+        patch.setattr(unmatched, "SPLITS", short)
+        unmatched._annotated.cache_clear()
+        yield
+    unmatched._annotated.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +206,85 @@ def test_provenance_says_what_was_run_by_what_and_on_what(folder):
     assert len(about["stage1_sha256"]) == len(about["captions_sha256"]) == len(about["manifest_sha256"]) == 64
 
 
+# queries that match nothing
+
+
+@pytest.fixture(scope="module")
+def detected(study, tmp_path_factory):
+    """The study of detection in miniature, of the shipped model."""
+    folder = tmp_path_factory.mktemp("detection")
+    assert study("ood", folder, "--shipped", "--seeds", "1") == 0
+    return read_study(folder / "ood")
+
+
+KINDS = {
+    "text_to_video": ["near misses", "never seen", "everyday", "shuffled words", "other languages", "mean"],
+    "video_to_text": ["shifted style", "caption taken out", "mean"],
+}
+
+
+def test_detection_has_a_row_for_each_score_and_kind_of_both_lists(detected):
+    assert detected.provenance["model"] == "shipped"
+    for name in ("validation", "test"):
+        for direction, kinds in KINDS.items():
+            own = [row for row in detected.rows if (row["list"], row["direction"]) == (name, direction)]
+            scores = list(dict.fromkeys(row["method"] for row in own))
+            assert {"similarity", "margin", "energy", "softmax", "probability", "entropy", "disagreement"} < set(scores)
+            assert [(row["method"], row["kind"]) for row in own] == [(a, b) for a in scores for b in kinds]
+            assert all(row["num_matched"] == NUM_VIDEOS for row in own)
+
+
+def test_detection_chooses_the_score_that_is_best_on_validation(detected):
+    for direction in DIRECTIONS:
+        rows = [row for row in detected.rows if (row["direction"], row["kind"]) == (direction, "mean")]
+        validation = [row for row in rows if row["list"] == "validation"]
+        best = max(validation, key=lambda row: row["auroc"])["method"]
+        for name in ("validation", "test"):
+            assert [row["method"] for row in rows if row["list"] == name and row["chosen"]] == [best]
+
+
+def test_every_number_of_detection_is_that_of_the_places(detected):
+    for (_, seed, name, direction, score), places in detected.ranks.items():
+        own = [row for row in detected.rows if (row["direction"], row["method"]) == (direction, score)]
+        own = [row for row in own if (row["list"], row["seed"]) == (name, seed)]
+        *kinds, mean = own
+        matched, *unmatched = places.float().split([NUM_VIDEOS, *(row["num_queries"] for row in kinds)])
+        aurocs = [detection.auroc(matched, one) for one in unmatched]
+        rates = [detection.false_positive_rate(matched, one) for one in unmatched]
+        for row, auroc, rate in zip(kinds, aurocs, rates, strict=True):
+            assert (row["auroc"], row["fpr95"]) == pytest.approx((auroc, rate), abs=1e-4)
+            assert row["auroc_low"] <= row["auroc"] <= row["auroc_high"]
+        assert mean["auroc"] == pytest.approx(sum(aurocs) / len(aurocs), abs=1e-4)
+        assert mean["fpr95"] == pytest.approx(sum(rates) / len(rates), abs=1e-4)
+
+
+def test_report_of_detection_has_a_column_for_each_kind(detected):
+    lines = report(detected).splitlines()
+    for direction, kinds in KINDS.items():
+        (head,) = (line for line in lines if line.startswith(f"| {direction.replace('_', '-')}, score"))
+        assert [cell.strip() for cell in head.split("|")[2 : 2 + len(kinds)]] == kinds
+    assert "The model is the shipped one" in lines[0] and "R@1" not in lines[0]
+
+
+def test_indicator_is_what_validation_chose(detected):
+    indicator = indicator_of(detected)
+    (row,) = (
+        row
+        for row in detected.rows
+        if (row["list"], row["direction"], row["kind"], row["method"])
+        == ("validation", "text_to_video", "mean", indicator.score)
+    )
+    assert row["chosen"] and indicator.threshold == row["threshold"]
+    assert (indicator.recall, indicator.num_videos) == (0.95, NUM_VIDEOS)
+
+
+def test_shipped_and_trained_models_are_not_taken_for_each_other(study, folder, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    assert study("ood", tmp_path, "--seeds", "1") == 0
+    assert study("ood", tmp_path, "--seeds", "1", "--shipped") == 1
+    assert "baseline/seed1: holds a cell with another model" in only_line(capsys.readouterr().err)
+
+
 # kept and resumed
 
 
@@ -257,7 +351,7 @@ def test_seconds_of_a_run_are_those_of_all_its_sessions(tmp_path):
     ("options", "line"),
     [
         (["nothing"], "there is no study 'nothing'; choose one of: training, sampling, scoring"),
-        ([], "name a study, of training, sampling, scoring; --list says what they are"),
+        ([], "name a study, of training, sampling, scoring, ood; --list says what they are"),
         (["training", "--arms", "baseline,bigger"], "study training has no arm 'bigger'; choose of: baseline, "),
         (["training", "--seeds", "one"], "--seeds is 'one'; give whole numbers such as 1,2,3"),
         (["training", "--ship", "--miniature"], "--ship goes without --miniature: those figures mean nothing"),
@@ -265,6 +359,8 @@ def test_seconds_of_a_run_are_those_of_all_its_sessions(tmp_path):
             ["training", "--recipe", "msvd"],
             "the shipped stage 1 is that of the samples; give your own run with --stage1",
         ),
+        (["training", "--shipped"], "study training makes its own models; leave out --shipped"),
+        (["ood", "--shipped", "--stage1", "x"], "--shipped measures the model of the samples; leave out --stage1"),
         (["training", "--stage1", "nowhere"], "nowhere: holds no stage 1; give the folder of a run of `diffret train`"),
     ],
 )

@@ -53,6 +53,8 @@ def _search_collection(arguments: argparse.Namespace) -> "Search":
     from diffret_core.cli.inputs import open_collection, open_model
     from diffret_core.cli.progress import Bars
     from diffret_core.galleries import encode_video_files, feature_folder
+    from diffret_core.locations import sample_checkpoint
+    from diffret_core.off_the_map import read_indicator
     from diffret_core.search import search
 
     collection, model = open_collection(arguments, as_released=True), open_model(arguments)
@@ -64,14 +66,21 @@ def _search_collection(arguments: argparse.Namespace) -> "Search":
             cache_folder=feature_folder(collection, "test"),
             progress=lambda done, total: bars("encoding videos", done, total),
         )
-    found = search(model, videos, video_ids, arguments.text, seed=arguments.seed)
-    results = found.results[: arguments.top]
+    indicator = read_indicator(Path(arguments.model or sample_checkpoint()))
+    if indicator is not None and indicator.num_videos != len(video_ids):
+        indicator = None  # among fewer or more videos its threshold means something else
+    found = search(model, videos, video_ids, arguments.text, seed=arguments.seed, indicator=indicator)
+    results, off = found.results[: arguments.top], found.off_the_map
     if arguments.json:
-        print(json.dumps({"results": [result._asdict() for result in results]}, indent=2))
+        about = {} if off is None else {"off_the_map": off._asdict()}
+        print(json.dumps({"results": [result._asdict() for result in results], **about}, indent=2))
         return found
     print(f"{'rank':>4}  {'video':16} {_SCORES}")
     for one in results:
         print(f"{one.rank:4}  {one.video:16} {_scores_of(one)}")
+    if off is not None:
+        verdict = "probably no video matches" if off.is_off else "no sign that nothing matches"
+        print(f"off the map: {verdict} ({off.score} {off.value:.3f}, threshold {off.threshold:.3f})")
     return found
 
 

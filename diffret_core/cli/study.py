@@ -24,7 +24,7 @@ TEST_LISTS = {"shifted": "MSRVTT_shifted_test.csv", "unseen_pairs": "MSRVTT_unse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="training, sampling or scoring; or report")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="training, sampling, scoring or ood; or report")
     parser.add_argument("--list", action="store_true", help="print the studies, or the arms of one")
     parser.add_argument("--arms", metavar="A,B", help="these arms only")
     parser.add_argument("--seeds", metavar="1,2", help="these seeds only")
@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--folder", metavar="FOLDER", help="where cells are kept (default: runs/studies)")
     parser.add_argument("--stage1", metavar="FOLDER", help="a run whose stage 1 all cells take (default: the shipped)")
+    parser.add_argument(
+        "--shipped", action="store_true", help="measure the shipped model, not those that the study of training makes"
+    )
     parser.add_argument("--ship", action="store_true", help="put the table into data_samples/studies")
     shared.add_recipe(parser, required=False)
     shared.add_device(parser)
@@ -73,11 +76,16 @@ def _print_list(studies: "list[Study]") -> int:
 def _study(arguments: argparse.Namespace, study: "Study") -> int:
     from diffret_core.cli.progress import Bars
     from diffret_core.locations import sample_folder
+    from diffret_core.studies.detection import ship_indicator
     from diffret_core.studies.miniature import SEEDS
     from diffret_core.studies.run import run_study, ship
 
     if arguments.ship and arguments.miniature:
         raise ValueError("--ship goes without --miniature: those figures mean nothing")
+    if arguments.shipped and study.name == "training":
+        raise ValueError("study training makes its own models; leave out --shipped")
+    if arguments.shipped and (arguments.stage1 or arguments.data):
+        raise ValueError("--shipped measures the model of the samples; leave out --stage1 and --data")
     arms = [study.arm(name) for name in arguments.arms.split(",")] if arguments.arms else study.arms
     seeds = _seeds(arguments.seeds) if arguments.seeds else SEEDS if arguments.miniature else study.seeds
     try:
@@ -89,6 +97,8 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
     print(f"{folder}: table.csv, ranks.safetensors, provenance.json")
     if arguments.ship:
         print(f"shipped: {ship(folder, sample_folder())}")
+    if arguments.ship and arguments.shipped and study.name == "ood":
+        print(f"shipped: {ship_indicator(folder, sample_folder())}")
     return 0
 
 
@@ -126,6 +136,7 @@ def _setting(arguments: argparse.Namespace, listen: "Callable[..., None]") -> "S
         folder,
         recipe_of=lambda seed: chosen_recipe(arguments, seed=seed),
         **({"fitted": miniature_recipe} if arguments.miniature else {}),
+        shipped=arguments.shipped,
         device=choose_device(arguments.device),
         listen=listen,
     )

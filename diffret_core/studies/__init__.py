@@ -1,11 +1,12 @@
 """Grids of runs that answer a question with numbers: each arm differs from a baseline in one thing, each has seeds."""
 
 from diffret_core.studies.declaration import Arm, Study
+from diffret_core.studies.detection import OOD
 from diffret_core.studies.sampling import SAMPLING
 from diffret_core.studies.scoring import SCORING
 from diffret_core.studies.training import TRAINING
 
-STUDIES: dict[str, Study] = {study.name: study for study in (TRAINING, SAMPLING, SCORING)}
+STUDIES: dict[str, Study] = {study.name: study for study in (TRAINING, SAMPLING, SCORING, OOD)}
 
 
 def study_named(name: str) -> Study:

@@ -39,7 +39,7 @@ def claim_cell(cell: Cell, setting: Setting) -> None:
         write_json(path, description)
         return
     found = read_json(path)
-    if differing := [name for name, value in description.items() if found.get(name) != value]:
+    if differing := [name for name in {**description, **found} if found.get(name) != description.get(name)]:
         raise ValueError(
             f"{cell.folder}: holds a cell with another {differing[0].replace('_sha256', '')}; "
             "give another --folder, or delete it"

@@ -24,7 +24,7 @@ from diffret_core.tensor_files import write_bytes
 from diffret_core.training.run_folder import STAGE1, STAGE1_FEATURES, Listen
 from diffret_core.training.second_stage import SecondStageData, second_stage_data
 
-VALIDATION = "validation"
+VALIDATION, TEST = "validation", "test"
 _OF_DATA = ("first_video", "num_videos", "num_views", "max_shift", "frame_share", "view_seed", "mining_precision")
 
 
@@ -51,6 +51,8 @@ class Setting:
         folder: Where studies are kept.
         recipe_of: Gives the baseline's recipe with a seed.
         fitted: Fits the recipe of any cell to the data, at the end.
+        shipped: Whether studies without training of their own measure the shipped model, whose seeds then draw noise
+            only, in place of the baselines that the study of training has made.
         device: Where to compute.
         doing: The cell that is being computed, for those who listen.
     """
@@ -64,6 +66,7 @@ class Setting:
         *,
         recipe_of: Callable[[int], Recipe],
         fitted: Callable[[Recipe], Recipe] = lambda recipe: recipe,
+        shipped: bool = False,
         device: torch.device | str = "cpu",
         listen: Listen = lambda *_: None,
     ) -> None:
@@ -73,7 +76,7 @@ class Setting:
             FileNotFoundError: If there is no stage 1.
         """
         self.collection, self.lists, self.first_stage, self.folder = collection, dict(lists), first_stage, folder
-        self.recipe_of, self.fitted = recipe_of, fitted
+        self.recipe_of, self.fitted, self.shipped = recipe_of, fitted, shipped
         self.device, self.doing, self._listen = torch.device(device), "", listen
         self.listed = cache(self._listed)
         self.bank = cache(self._bank)
@@ -100,6 +103,7 @@ class Setting:
             "stage1_sha256": hashlib.sha256(weights).hexdigest(),
             "captions_sha256": hashlib.sha256(json.dumps(captions).encode()).hexdigest(),
             "lists": list(self.lists),
+            **({"model": "shipped"} if self.shipped else {}),
         }
 
     def listen(self, what: str, done: int, total: int, loss: float | None = None) -> None:

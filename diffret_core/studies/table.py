@@ -17,7 +17,8 @@ from diffret_core.tensor_files import read_json, read_tensors, write_json, write
 
 TABLE_FILE, RANKS_FILE, PROVENANCE_FILE = "table.csv", "ranks.safetensors", "provenance.json"
 FILES = (TABLE_FILE, RANKS_FILE, PROVENANCE_FILE)
-_WORDS = ("study", "arm", "factor", "level", "list", "direction", "method")
+_WORDS = ("study", "arm", "factor", "level", "list", "direction", "method", "kind")
+_WHOLE = ("seed", "num_queries", "num_matched", "num_candidates")
 _SAME = "same_ranks"
 
 
@@ -106,7 +107,7 @@ def read_study(folder: Path) -> StudyTable:
 def _value(name: str, text: str) -> str | int | float:
     if name in _WORDS:
         return text
-    return int(text) if name in ("seed", "num_queries", "num_candidates") else float(text)
+    return int(text) if name in _WHOLE else float(text)
 
 
 def _digest(ranks: Tensor) -> str:

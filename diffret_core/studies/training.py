@@ -1,6 +1,7 @@
 """What in stage 2 makes the gain: loss, noise, candidates, negatives, videos; each arm is trained from one stage 1."""
 
 from diffret_core.checkpoints import load_checkpoint
+from diffret_core.locations import sample_checkpoint
 from diffret_core.retriever import Retriever
 from diffret_core.studies.cells import cell_of, claim_cell
 from diffret_core.studies.declaration import BASELINE, Arm, Cell, Measured, Study, levels_of
@@ -52,7 +53,9 @@ def measure_trained(cell: Cell, setting: Setting) -> Measured:
 
 
 def baseline_model(seed: int, setting: Setting) -> Retriever:
-    """Give the model of this study's baseline, which other studies measure; it is trained if it is not there."""
+    """Give the model that other studies measure: this study's baseline, trained if it is not there, or the shipped."""
+    if setting.shipped:
+        return load_checkpoint(sample_checkpoint(), device=setting.device)
     return trained_model(cell_of(TRAINING.name, ARMS[0], seed, setting), setting)
 
 
