@@ -1,6 +1,7 @@
 """The controls of the demo, from core widgets, and the state that they stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -48,11 +49,24 @@ class Controls(NamedTuple):
         """Controls that only score a walk anew."""
         return [self.alpha, self.temperature]
 
+    @property
+    def asking(self) -> widgets.Widget:
+        """The control that takes the query of the present direction."""
+        return self.video if self.direction.value == "video_to_text" else self.text
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Say on the button that something is going on, and take no second click until it is over."""
+        self.run.disabled, self.run.description = True, "working …"
+        try:
+            yield
+        finally:
+            self.run.disabled, self.run.description = False, "Run"
+
     def show_side(self, _change: object = None) -> None:
         """Show the control that takes the query of the present direction, and what it may be drawn from."""
-        asks_video = self.direction.value == "video_to_text"
-        self.text.layout.display = "none" if asks_video else ""
-        self.video.layout.display = "" if asks_video else "none"
+        for control in (self.text, self.video):
+            control.layout.display = "" if control is self.asking else "none"
         self.random.layout.display = "" if self.video.options else "none"
 
     def step(self, by: int) -> None:
@@ -74,8 +88,7 @@ class Controls(NamedTuple):
             ValueError: If they hold no query.
         """
         names = ("num_steps", "schedule", "eta", "num_candidates", "seed", "num_draws", "alpha", "temperature")
-        asks_video = self.direction.value == "video_to_text"
-        query = (self.video.value or "") if asks_video else self.text.value.strip()
+        query = (self.asking.value or "").strip()
         values = {name: getattr(self, name).value for name in names}
         return DemoState(query=query, direction=self.direction.value, **values)
 

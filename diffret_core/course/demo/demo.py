@@ -9,7 +9,6 @@ from diffret_core.course.demo.collection import SampleCollection
 from diffret_core.course.demo.controls import make_controls
 from diffret_core.course.demo.own_videos import IndexCollection
 from diffret_core.course.demo.running import Run, rescore, run
-from diffret_core.course.demo.state import DemoState
 from diffret_core.course.demo.view import DemoView, arrange
 from diffret_core.course.live import show_live
 from diffret_core.course.setup import Samples
@@ -82,37 +81,27 @@ class RetrievalDemo:
 
     def _follow(self, *, is_asked: bool) -> None:
         """Bring what is shown up to the controls, with a new walk only if one was asked for and is needed."""
+        shown = self.shown
         try:
             state = self.controls.state()
-            shown = self.shown
             if shown is not None and state == shown.state:
                 self.view.tell(shown, is_new_walk=True)
             elif shown is not None and not state.needs_new_walk(shown.walk.state):
                 self._show(rescore(shown.walk, state), is_new_walk=False)
             elif is_asked:
-                self._walk(state)
+                with self.controls.busy():
+                    self.view.say(f"looking for “{state.query}” …")
+                    self._show(run(self.collection, state), is_new_walk=True)
             else:
                 self.view.say(CHANGED)
         except ValueError as error:  # what the core says of a query that it cannot read, or of a number
             self.view.say(str(error))
 
-    def _walk(self, state: DemoState) -> None:
-        button = self.controls.run
-        button.disabled, button.description = True, "working …"
-        self.view.say(f"looking for “{state.query}” …")
-        try:
-            self._show(run(self.collection, state), is_new_walk=True)
-        finally:
-            button.disabled, button.description = False, "Run"
-
     def _show(self, answered: Run, *, is_new_walk: bool) -> None:
         self.shown = answered
-        self.view.draw_results(answered)
         self.controls.offer(answered, self.view.num_shown, is_new_walk=is_new_walk)
-        self.view.draw_level(answered, self.controls.level.value)
-        self.view.draw_map(answered, self.controls.result.value)
-        self.view.compare(self.pinned, answered)
-        self.view.tell(answered, is_new_walk=is_new_walk)
+        self.view.show(answered, self.pinned, is_new_walk=is_new_walk)
+        self._look()
 
     def _listen(self) -> None:
         controls = self.controls
@@ -130,13 +119,12 @@ class RetrievalDemo:
 
     def _take_example(self, button: widgets.Button) -> None:
         self.controls.direction.value = "text_to_video"
-        self.controls.text.value = button.description  # which is listened to
+        self.controls.text.value = button.description
+        self.answer()
 
     def _ask_at_random(self, collection: SampleCollection, _button: object) -> None:
         self.num_random += 1
-        query = collection.random_query(self.controls.direction.value, self.num_random)
-        asks_video = self.controls.direction.value == "video_to_text"
-        (self.controls.video if asks_video else self.controls.text).value = query
+        self.controls.asking.value = collection.random_query(self.controls.direction.value, self.num_random)
         self.answer()
 
     def _pin(self, _button: object) -> None:
@@ -146,8 +134,8 @@ class RetrievalDemo:
         self.pinned = self.shown
         self.view.compare(self.pinned, self.shown)
 
-    def _look(self, _change: object) -> None:
-        """Draw the level and the result that are chosen; none is chosen while a list of results is exchanged."""
+    def _look(self, _change: object = None) -> None:
+        """Draw the level and the result that are chosen."""
         if self.shown is not None and self.controls.result.value is not None:
             self.view.draw_level(self.shown, self.controls.level.value)
             self.view.draw_map(self.shown, self.controls.result.value)

@@ -34,9 +34,11 @@ class DemoView:
         """Write the status line."""
         self.status.value = small(escape(words))
 
-    def draw_results(self, shown: Run) -> None:
-        """Show the best of a run."""
+    def show(self, shown: Run, pinned: Run | None, *, is_new_walk: bool) -> None:
+        """Show the best of a run, the run beside the pinned one, and what was done."""
         self.results.value = results_html(shown, num_shown=self.num_shown)
+        self.compare(pinned, shown)
+        self.tell(shown, is_new_walk=is_new_walk)
 
     def draw_level(self, shown: Run, place: int) -> None:
         """Show the candidates at one of the levels visited, 0 for noise."""
