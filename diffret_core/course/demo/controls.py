@@ -75,6 +75,7 @@ class Controls(NamedTuple):
 
     def offer(self, shown: Run, num_shown: int, *, is_new_walk: bool) -> None:
         """Offer the results of a run to be looked at, and of a new walk its levels, from noise on."""
+        self.pin.disabled = False
         self.result.options = [(f"{one.rank}. {one.item.words}", one.rank) for one in shown.results[:num_shown]]
         if is_new_walk:
             last = max(0, len(shown.walk.levels) - 1)
@@ -123,7 +124,9 @@ def make_controls(config: ModelConfig, examples: Sequence[str], video_ids: Seque
         video=widgets.Dropdown(options=list(video_ids), description="video", style=_LABEL, layout=_width(_NARROW)),
         run=widgets.Button(description="Run", button_style="primary", tooltip="answer the query as set below"),
         random=widgets.Button(description="Random query", tooltip="a caption of the collection, or one of its videos"),
-        pin=widgets.Button(description="Pin this run", tooltip="keep this run to compare the next ones with"),
+        pin=widgets.Button(
+            description="Pin this run", disabled=True, tooltip="keep this run to compare the next ones with"
+        ),
         examples=[widgets.Button(description=one, tooltip=one, layout=_width("auto")) for one in examples],
         num_steps=_whole("steps", start.num_steps, 1, config.num_noise_levels),
         schedule=widgets.Dropdown(

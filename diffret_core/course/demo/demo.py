@@ -128,11 +128,9 @@ class RetrievalDemo:
         self.answer()
 
     def _pin(self, _button: object) -> None:
-        if self.shown is None:
-            self.view.say("There is no run yet that could be pinned: press Run first.")
-            return
-        self.pinned = self.shown
-        self.view.compare(self.pinned, self.shown)
+        if self.shown is not None:
+            self.pinned = self.shown
+            self.view.compare(self.pinned, self.shown)
 
     def _look(self, _change: object = None) -> None:
         """Draw the level and the result that are chosen."""
