@@ -183,5 +183,5 @@ def test_random_queries_are_of_the_collection_and_differ(collection, samples):
     videos = {collection.random_query("video_to_text", turn) for turn in range(30)}
     assert texts <= {caption.text for caption in collection.captions}
     assert videos <= set(samples.video_ids)
-    assert len(texts) > 4
-    assert len(videos) == 4
+    assert len(texts) > 2
+    assert len(videos) > 2
