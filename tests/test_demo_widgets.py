@@ -6,6 +6,7 @@ import ipywidgets as widgets
 import pytest
 from own_videos import NAME, tiny_model, write_folder
 from tiny_demo import HOSTILE, make_samples
+from tiny_models import SMALL, architecture, tiny_config
 
 from diffret_core.course import live
 from diffret_core.course.demo import RetrievalDemo, default_state, rescore, run
@@ -14,8 +15,10 @@ from diffret_core.course.demo.pictures import compared_html, results_html
 from diffret_core.course.demo.token_map import token_map, token_map_svg
 from diffret_core.course.demo.view import NO_GENERATOR
 from diffret_core.course.demo.walk_picture import walk_svg
-from diffret_core.index import build_index, open_index
+from diffret_core.encoders import build_clip
+from diffret_core.index import build_index, open_index, search_index
 from diffret_core.search import search
+from diffret_core.zero_shot import ZeroShot
 
 EXAMPLES = ("a red circle moves left", "a green star grows")
 NEW = "two yellow triangles jump"
@@ -247,3 +250,21 @@ def test_demo_over_an_index_waits_for_the_first_sentence(tmp_path):
     demo.controls.run.click()
     assert demo.view.results.value
     assert NO_GENERATOR not in demo.view.walk.value
+
+
+def test_model_without_generator_ranks_by_similarity_and_says_so(tmp_path):
+    clip = architecture(SMALL, text_cfg={"vocab_size": 49408})
+    model = ZeroShot(build_clip(clip), tiny_config(clip=clip, max_words=16)).eval()
+    build_index(write_folder(tmp_path / "videos"), tmp_path / "index", model, NAME, num_workers=1)
+    index = open_index(tmp_path / "index")
+    demo = RetrievalDemo.of_index(index, model, examples=[NEW], num_shown=3)
+    found = search_index(index, model, NEW)
+    assert [(one.item.id, one.similarity) for one in demo.shown.results] == [
+        (one.video, pytest.approx(one.similarity)) for one in found.results
+    ]
+    assert all(one.combined_score == one.similarity and one.places_won == 0 for one in demo.shown.results)
+    assert NO_GENERATOR in demo.view.walk.value
+    assert "no map of words" in demo.view.map.value
+    demo.controls.alpha.value = 3.0
+    demo.controls.forward.click()
+    assert NO_GENERATOR in demo.view.walk.value
