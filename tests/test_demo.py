@@ -96,8 +96,9 @@ def test_run_follows_every_control_as_the_plain_sampler_does(samples, collection
     asked = replace(state, eta=eta, num_steps=num_steps, schedule=schedule, num_draws=3, seed=5, num_candidates=2)
     shown = run(collection, asked)
     model, videos = samples.model, samples.videos
-    texts = model.encode_texts([TEXT])
-    similarity = model.similarity(texts, videos)
+    with torch.no_grad():
+        texts = model.encode_texts([TEXT])
+        similarity = model.similarity(texts, videos)
     items = similarity.topk(2).indices
     alpha_bar = noise_schedule(20, schedule)
     levels = [20 * step // num_steps for step in range(num_steps, -1, -1)]

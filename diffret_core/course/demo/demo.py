@@ -8,7 +8,7 @@ import ipywidgets as widgets
 from diffret_core.course.demo.collection import SampleCollection
 from diffret_core.course.demo.controls import make_controls
 from diffret_core.course.demo.own_videos import IndexCollection
-from diffret_core.course.demo.running import Run, rescore, run
+from diffret_core.course.demo.running import DemoCollection, Run, rescore, run
 from diffret_core.course.demo.view import DemoView, arrange
 from diffret_core.course.live import show_live
 from diffret_core.course.setup import Samples
@@ -40,7 +40,9 @@ class RetrievalDemo:
             examples: Sentences to start from; without one, the demo waits for the first sentence.
             num_shown: How many results are shown.
         """
-        self.collection = searched if isinstance(searched, IndexCollection) else SampleCollection(searched)
+        self.collection: DemoCollection = (
+            searched if isinstance(searched, IndexCollection) else SampleCollection(searched)
+        )
         videos, num_items = self.collection.asking_videos, self.collection.num_videos
         self.controls = make_controls(self.collection.model.config, examples, videos, num_items)
         self.view = DemoView(self.collection, num_shown)
