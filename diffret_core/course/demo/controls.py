@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import ipywidgets as widgets
 
-from diffret_core.config import ModelConfig
-from diffret_core.course.demo.running import Run
+from diffret_core.course.demo.running import DemoCollection, Run
 from diffret_core.course.demo.state import DemoState, default_state
 
 MOST_DRAWS, MOST_CANDIDATES, LARGEST_SEED = 16, 128, 2**31 - 1
@@ -94,18 +93,17 @@ class Controls(NamedTuple):
         return DemoState(query=query, direction=self.direction.value, **values)
 
 
-def make_controls(config: ModelConfig, examples: Sequence[str], video_ids: Sequence[str], num_items: int) -> Controls:
+def make_controls(collection: DemoCollection, examples: Sequence[str]) -> Controls:
     """Make the controls as the model's configuration sets them.
 
     Args:
-        config: The model's.
+        collection: What is searched. Where no video can ask, only sentences are offered.
         examples: Sentences to start from; the first is the first query.
-        video_ids: Videos that can ask; none where there are no captions to be found.
-        num_items: How many items there are to choose candidates from.
     """
+    config, video_ids = collection.model.config, collection.asking_videos
     start = default_state(config, examples[0] if examples else "anything")
     directions = [("videos by a sentence", "text_to_video"), ("captions by a video", "video_to_text")]
-    most_candidates = max(1, min(MOST_CANDIDATES, num_items))
+    most_candidates = max(1, min(MOST_CANDIDATES, collection.num_videos))
     controls = Controls(
         direction=widgets.Dropdown(
             options=directions if video_ids else directions[:1],
@@ -121,7 +119,7 @@ def make_controls(config: ModelConfig, examples: Sequence[str], video_ids: Seque
             style=_LABEL,
             layout=_width(_WIDE),
         ),
-        video=widgets.Dropdown(options=list(video_ids), description="video", style=_LABEL, layout=_width(_NARROW)),
+        video=widgets.Dropdown(options=video_ids, description="video", style=_LABEL, layout=_width(_NARROW)),
         run=widgets.Button(description="Run", button_style="primary", tooltip="answer the query as set below"),
         random=widgets.Button(description="Random query", tooltip="a caption of the collection, or one of its videos"),
         pin=widgets.Button(

@@ -43,8 +43,7 @@ class RetrievalDemo:
         self.collection: DemoCollection = (
             searched if isinstance(searched, IndexCollection) else SampleCollection(searched)
         )
-        videos, num_items = self.collection.asking_videos, self.collection.num_videos
-        self.controls = make_controls(self.collection.model.config, examples, videos, num_items)
+        self.controls = make_controls(self.collection, examples)
         self.view = DemoView(self.collection, num_shown)
         self.shown: Run | None = None
         self.pinned: Run | None = None
