@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ipywidgets as widgets
 
+from diffret_core.config import ModelConfig
 from diffret_core.course.demo.running import DemoCollection, Run
 from diffret_core.course.demo.state import DemoState, default_state
 
@@ -100,48 +101,9 @@ def make_controls(collection: DemoCollection, examples: Sequence[str]) -> Contro
         collection: What is searched. Where no video can ask, only sentences are offered.
         examples: Sentences to start from; the first is the first query.
     """
-    config, video_ids = collection.model.config, collection.asking_videos
-    start = default_state(config, examples[0] if examples else "anything")
-    directions = [("videos by a sentence", "text_to_video"), ("captions by a video", "video_to_text")]
-    most_candidates = max(1, min(MOST_CANDIDATES, collection.num_videos))
     controls = Controls(
-        direction=widgets.Dropdown(
-            options=directions if video_ids else directions[:1],
-            description="find",
-            style=_LABEL,
-            layout=_width(_NARROW),
-        ),
-        text=widgets.Text(
-            value=examples[0] if examples else "",
-            placeholder="what is to be seen?",
-            description="sentence",
-            continuous_update=False,
-            style=_LABEL,
-            layout=_width(_WIDE),
-        ),
-        video=widgets.Dropdown(options=video_ids, description="video", style=_LABEL, layout=_width(_NARROW)),
-        run=widgets.Button(description="Run", button_style="primary", tooltip="answer the query as set below"),
-        random=widgets.Button(description="Random query", tooltip="a caption of the collection, or one of its videos"),
-        pin=widgets.Button(
-            description="Pin this run", disabled=True, tooltip="keep this run to compare the next ones with"
-        ),
-        examples=[widgets.Button(description=one, tooltip=one, layout=_width("auto")) for one in examples],
-        num_steps=_whole("steps", start.num_steps, 1, config.num_noise_levels),
-        schedule=widgets.Dropdown(
-            options=["cosine", "linear"] if config.num_noise_levels >= 20 else [start.schedule],
-            value=start.schedule,
-            description="schedule",
-            style=_LABEL,
-            layout=_width(_NARROW),
-        ),
-        eta=_real("eta", start.eta, 0.0, 1.0, step=0.05),
-        num_candidates=_whole("candidates", min(start.num_candidates, most_candidates), 1, most_candidates),
-        seed=widgets.BoundedIntText(
-            value=start.seed, min=0, max=LARGEST_SEED, description="seed", style=_LABEL, layout=_width(_NARROW)
-        ),
-        num_draws=_whole("draws", start.num_draws, 1, max(MOST_DRAWS, start.num_draws)),
-        alpha=_real("alpha", start.alpha, 0.0, max(5.0, 2 * start.alpha), step=0.05),
-        temperature=_real("temperature", start.temperature, 0.5, max(50.0, 2 * start.temperature), step=0.5),
+        **_of_query(collection.asking_videos, examples),
+        **_of_run(collection.model.config, min(MOST_CANDIDATES, collection.num_videos)),
         **_of_answer(),
     )
     controls.show_side()
@@ -149,6 +111,50 @@ def make_controls(collection: DemoCollection, examples: Sequence[str]) -> Contro
     controls.back.on_click(lambda _button: controls.step(-1))
     controls.forward.on_click(lambda _button: controls.step(1))
     return controls
+
+
+def _of_query(video_ids: list[str], examples: Sequence[str]) -> dict[str, Any]:
+    """Controls that say what asks."""
+    directions = [("videos by a sentence", "text_to_video"), ("captions by a video", "video_to_text")]
+    return {
+        "direction": _choice("find", directions if video_ids else directions[:1]),
+        "text": widgets.Text(
+            value=examples[0] if examples else "",
+            placeholder="what is to be seen?",
+            description="sentence",
+            continuous_update=False,
+            style=_LABEL,
+            layout=_width(_WIDE),
+        ),
+        "video": _choice("video", video_ids),
+        "run": widgets.Button(description="Run", button_style="primary", tooltip="answer the query as set below"),
+        "random": widgets.Button(
+            description="Random query", tooltip="a caption of the collection, or one of its videos"
+        ),
+        "pin": widgets.Button(
+            description="Pin this run", disabled=True, tooltip="keep it to compare the next ones with"
+        ),
+        "examples": [widgets.Button(description=one, tooltip=one, layout=_width("auto")) for one in examples],
+    }
+
+
+def _of_run(config: ModelConfig, most_candidates: int) -> dict[str, widgets.Widget]:
+    """Controls that say how a query is answered; they begin as the model's configuration has it."""
+    start = default_state(config, "anything")
+    schedule = _choice("schedule", ["cosine", "linear"] if config.num_noise_levels >= 20 else [start.schedule])
+    schedule.value = start.schedule
+    return {
+        "num_steps": _whole("steps", start.num_steps, 1, config.num_noise_levels),
+        "schedule": schedule,
+        "eta": _real("eta", start.eta, 0.0, 1.0, step=0.05),
+        "num_candidates": _whole("candidates", min(start.num_candidates, most_candidates), 1, most_candidates),
+        "seed": widgets.BoundedIntText(
+            value=start.seed, min=0, max=LARGEST_SEED, description="seed", style=_LABEL, layout=_width(_NARROW)
+        ),
+        "num_draws": _whole("draws", start.num_draws, 1, max(MOST_DRAWS, start.num_draws)),
+        "alpha": _real("alpha", start.alpha, 0.0, max(5.0, 2 * start.alpha), step=0.05),
+        "temperature": _real("temperature", start.temperature, 0.5, max(50.0, 2 * start.temperature), step=0.5),
+    }
 
 
 def _of_answer() -> dict[str, widgets.Widget]:
@@ -164,6 +170,10 @@ def _of_answer() -> dict[str, widgets.Widget]:
         "level": level,
         "forward": widgets.Button(description="one step on", layout=_width("auto")),
     }
+
+
+def _choice(name: str, options: Sequence[Any]) -> widgets.Dropdown:
+    return widgets.Dropdown(options=options, description=name, style=_LABEL, layout=_width(_NARROW))
 
 
 def _whole(name: str, value: int, low: int, high: int) -> widgets.IntSlider:
