@@ -49,11 +49,8 @@ def test_default_state_is_the_models_own(samples, state):
     [
         ({"query": "  "}, "type what you would like to see"),
         ({"query": "", "direction": "video_to_text"}, "choose a video"),
-        ({"direction": "sideways"}, "direction is 'sideways'"),
-        ({"schedule": "quadratic"}, "schedule is 'quadratic'"),
         ({"eta": 1.5}, "eta is 1.5"),
         ({"seed": -1}, "seed is -1"),
-        ({"seed": 0.5}, "seed is 0.5"),
         ({"num_candidates": 0}, "num_candidates is 0"),
         ({"num_draws": 0}, "num_draws is 0"),
         ({"num_steps": 0}, "num_steps is 0"),
@@ -132,9 +129,9 @@ def test_video_finds_captions_as_the_retriever_generates_them(samples, collectio
         take_settings(model, config)
     assert shown.walk.items.tolist() == made.candidates.tolist()
     assert torch.allclose(shown.walk.states[-1].mean(dim=0), made.sample[0], atol=1e-4)
-    expected = combined_scores(similarity.T[2:3], made.candidates, made.sample, alpha=0.5, temperature=4.0)[0]
+    expected = combined_scores(similarity.T[2:3], made.candidates, made.sample, alpha=0.5, temperature=4.0)[0].tolist()
     for one in shown.results:
-        assert one.combined_score == pytest.approx(float(expected[one.column]), abs=1e-4)
+        assert one.combined_score == pytest.approx(expected[one.column], abs=1e-4)
         assert one.item.words == collection.captions[one.column].text
 
 

@@ -12,10 +12,9 @@ HOSTILE = '<img src=x onerror="alert(1)">'
 
 
 def make_samples(folder) -> Samples:
-    """The denoisers' estimates are made large, so that rankings change."""
+    """Open them as `setup.open_samples` would."""
     model = tiny_retriever(
         architecture(SMALL, text_cfg={"vocab_size": 49408}),
-        spread=30.0,
         max_words=16,
         num_noise_levels=20,
         scoring=ScoringConfig(num_candidates=3, alpha=0.5, temperature=4.0),

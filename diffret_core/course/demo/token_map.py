@@ -104,7 +104,7 @@ def token_map_svg(shown: TokenMap) -> str:
     )
 
 
-def _square(column: int, y: float, cosine: float, strongest: float, *, is_best: bool) -> str:
+def _square(column: int, y: float | int, cosine: float, strongest: float, *, is_best: bool) -> str:
     colour = SIMILARITY if cosine >= 0 else NEGATIVE
     border = f'stroke="{INK}" stroke-width="2"' if is_best else ""
     x, part = _LEFT + column * _CELL, abs(cosine) / (strongest or 1)
@@ -120,5 +120,5 @@ def _frame_name(column: int) -> str:
     return _label(_LEFT + (column + 0.5) * _CELL, _TOP - 26, f"frame {column + 1}")
 
 
-def _label(x: float, y: float, words: str, anchor: str = "middle") -> str:
+def _label(x: float | int, y: float | int, words: str, anchor: str = "middle") -> str:
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
