@@ -76,11 +76,13 @@ class Controls(NamedTuple):
     def offer(self, shown: Run, num_shown: int, *, is_new_walk: bool) -> None:
         """Offer the results of a run to be looked at, and of a new walk its levels, from noise on."""
         self.pin.disabled = False
-        self.result.options = [(f"{one.rank}. {one.item.words}", one.rank) for one in shown.results[:num_shown]]
         if is_new_walk:
             last = max(0, len(shown.walk.levels) - 1)
             self.level.value = self.play.value = 0
             self.level.max = self.play.max = last
+        chosen = 0 if is_new_walk else self.result.index
+        self.result.options = [(f"{one.rank}. {one.item.words}", one.rank) for one in shown.results[:num_shown]]
+        self.result.index = chosen  # what new options do to it differs between versions of ipywidgets
 
     def state(self) -> DemoState:
         """Read the controls.
