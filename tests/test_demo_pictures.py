@@ -138,6 +138,14 @@ def test_bars_are_as_high_as_the_states(answer, place):
     assert f"noise level {found.walk.levels[place]} of 20" in walk_svg(found, place)
 
 
+def test_marked_candidates_are_those_that_end_first_and_are_named(answer):
+    found = answer()
+    best = found.walk.states[-1, 0].argsort(descending=True).tolist()
+    words = " ".join(Page(walk_svg(found, 0)).words)
+    for label, column in zip(("1st", "2nd", "3rd"), best, strict=True):
+        assert f"{label}: {found.candidates[column].words}" in words
+
+
 def test_draws_are_dots_only_where_there_are_several(answer):
     assert elements(walk_svg(answer(), 3), "circle") == []
     assert len(elements(walk_svg(answer(num_draws=4), 3), "circle")) == 12

@@ -45,7 +45,7 @@ def compared_html(pinned: Run, present: Run, *, num_shown: int) -> str:
         for name, run, other in (("pinned", pinned, present), ("now", present, pinned))
     )
     return (
-        f'<div style="{_PAPER}"><b>What changed</b><ul style="margin:4px 0 10px 0">{changes}</ul>'
+        f'<div style="{_PAPER}"><b>What changed</b><ul style="margin:4px 0 10px 0; font-size:13px">{changes}</ul>'
         f'<div style="display:flex; flex-wrap:wrap; gap:16px">{columns}</div></div>'
     )
 
@@ -114,6 +114,9 @@ def _row(result: Result, other_rank: int | None) -> str:
         f"{result.combined_score:.3f}",
         "–" if other_rank is None else f"{other_rank}.",
     )
-    style = "text-align:left; padding:2px 6px; overflow-wrap:anywhere"
-    written = "".join(f'<td style="{style}">{cell}</td>' for cell in cells)
+    wraps = [" overflow-wrap:anywhere" if place == 1 else " white-space:nowrap" for place in range(len(cells))]
+    written = "".join(
+        f'<td style="text-align:left; padding:2px 6px;{wrap}">{cell}</td>'
+        for cell, wrap in zip(cells, wraps, strict=True)
+    )
     return f"<tr>{written}</tr>"

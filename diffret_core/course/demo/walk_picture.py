@@ -122,11 +122,21 @@ def _drawing(run: Run, shown: LevelShown, marks: list[str], best: list[int]) -> 
     progress = _LEFT + (WIDTH - 2 * _LEFT) * place / max(1, len(run.walk.levels) - 1)
     return (
         f'<div style="overflow-x:auto"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}" '
-        f'style="width:100%; min-width:560px; max-width:{WIDTH}px; background:{PAPER}; font:13px {FONT}" fill="{INK}">'
+        f'style="width:100%; min-width:720px; max-width:{WIDTH}px; background:{PAPER}; font:13px {FONT}" fill="{INK}">'
         f'<text x="{_LEFT}" y="18" font-weight="bold">{escape(levels_in_words(run, place))}</text>'
         f'<text x="{_LEFT}" y="35" font-size="12">{escape(key)}</text>{"".join(marks)}'
         f'<text x="{_LEFT}" y="{HEIGHT - 12}" font-size="12">noise</text>'
         f'<text x="{WIDTH - _LEFT}" y="{HEIGHT - 12}" font-size="12" text-anchor="end">data</text>'
         f'<line x1="{_LEFT}" y1="{HEIGHT - 6}" x2="{progress:.1f}" y2="{HEIGHT - 6}" stroke="{INK}" stroke-width="3"/>'
-        "</svg></div>"
+        f"</svg></div>{_winners(run, best)}"
     )
+
+
+def _winners(run: Run, best: list[int]) -> str:
+    """Name the candidates that are marked on the bars."""
+    names = "<br>".join(
+        f'<span aria-hidden="true" style="color:{place.colour}">■</span> {place.label}: '
+        f"{escape(run.candidates[column].words)}"
+        for place, column in zip(PLACES, best, strict=False)
+    )
+    return f'<div style="font-size:12px; padding:4px 8px; background:{PAPER}; color:{INK}">{names}</div>'
