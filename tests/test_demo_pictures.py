@@ -105,6 +105,8 @@ def test_nothing_hostile_becomes_an_element(collection, hostile, answer):
         assert not any("onerror" in attributes for _, attributes in found)
         assert not any(attributes.get("src") == "x" for _, attributes in found)
         assert "onerror" in page  # it is there, as words
+    (drawing,) = elements(walk_svg(hostile, 1), "svg")
+    assert HOSTILE in drawing["aria-label"]
 
 
 def test_video_whose_file_is_gone_is_said_to_be(hostile):

@@ -1,6 +1,7 @@
 """The demo driven as a person drives it: controls set, buttons clicked, and what is shown is what the core computes."""
 
 from dataclasses import replace
+from html import escape
 
 import ipywidgets as widgets
 import pytest
@@ -187,9 +188,9 @@ def test_button_is_busy_while_the_core_works_and_free_again_if_it_fails(demo, mo
         return run(collection, state)
 
     monkeypatch.setattr(demo_module, "run", looking)
-    demo.controls.text.value = NEW
+    demo.controls.text.value = HOSTILE
     assert seen[0][:2] == (True, "working …")
-    assert NEW in seen[0][2]
+    assert escape(HOSTILE) in seen[0][2]
     assert (button.disabled, button.description) == (False, "Run")
     demo.controls.text.value = "\u200b"
     demo.controls.run.click()
