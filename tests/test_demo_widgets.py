@@ -72,6 +72,7 @@ def test_typed_sentence_is_answered_once(demo, samples, walks):
     assert shows(demo, run(demo.collection, expected))
     demo.controls.run.click()  # the click leaves the text field first, which has already searched
     assert walks == [expected]
+    assert "without a new walk" not in demo.view.status.value
 
 
 def test_every_control_reaches_the_core(demo, samples):
