@@ -6,6 +6,7 @@ from diffret_core.encoders.clip import (
     build_clip,
     clip_architecture,
     load_pretrained_clip,
+    token_names,
     tokenize,
 )
 from diffret_core.encoders.temporal import TemporalTransformer, initialise_from_clip
@@ -22,5 +23,6 @@ __all__ = [
     "image_colours",
     "initialise_from_clip",
     "load_pretrained_clip",
+    "token_names",
     "tokenize",
 ]

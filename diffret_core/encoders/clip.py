@@ -126,6 +126,23 @@ def word_mask_of(word_ids: Int[Tensor, "T W"]) -> Bool[Tensor, "T W"]:
     return torch.arange(word_ids.shape[1], device=word_ids.device) <= end
 
 
+def token_names(word_ids: Sequence[int]) -> list[str]:
+    """Write the tokens of a text as people read them; a piece that the next one goes on with ends with a hyphen.
+
+    Args:
+        word_ids: Ids of real tokens, from start to end.
+    """
+    tokenizer = _tokenizer()
+    ends = {tokenizer.sot_token_id: "start", tokenizer.eot_token_id: "end"}
+    return [ends[one] if one in ends else _piece_name(tokenizer.decoder[one]) for one in word_ids]
+
+
+def _piece_name(piece: str) -> str:
+    """Turn CLIP's spelling, a letter for each byte and a mark where a word ends, into text."""
+    spelled = bytes(_tokenizer().byte_decoder[letter] for letter in piece.removesuffix("</w>"))
+    return spelled.decode("utf-8", errors="replace") + ("" if piece.endswith("</w>") else "-")
+
+
 @functools.cache
 def _tokenizer() -> open_clip.SimpleTokenizer:
     return open_clip.SimpleTokenizer()

@@ -8,10 +8,11 @@ from diffret_core.index.build import IndexReport, Progress, Refusal, build_index
 from diffret_core.index.description import Description, read_description
 from diffret_core.index.models import Model, ModelName, load_model, model_name
 from diffret_core.index.opened import IndexedVideo, OpenIndex, model_of, open_index
-from diffret_core.index.searching import IndexResult, IndexSearch, search_index
+from diffret_core.index.searching import BestSegments, IndexResult, IndexSearch, best_of_videos, search_index
 from diffret_core.index.showing import shown_path, shown_seconds
 
 __all__ = [
+    "BestSegments",
     "Description",
     "IndexReport",
     "IndexResult",
@@ -22,6 +23,7 @@ __all__ = [
     "OpenIndex",
     "Progress",
     "Refusal",
+    "best_of_videos",
     "build_index",
     "load_model",
     "model_name",

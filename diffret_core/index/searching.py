@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from diffret_core.features import VideoFeatures
+from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.first_cut import first_cut
 from diffret_core.index.models import Model
 from diffret_core.index.opened import OpenIndex
@@ -73,27 +73,55 @@ def search_index(index: OpenIndex, model: Model, text: str, *, num_results: int 
     """
     if num_results < 1:
         raise ValueError(f"num_results is {num_results}; it must be at least 1")
-    texts = model.encode_texts([text])
+    best = best_of_videos(index, model, model.encode_texts([text]), num_kept=max(NUM_KEPT, num_results))
+    if not isinstance(model, Retriever):
+        scores = best.similarity[:num_results].tolist()
+        ranked = [SearchResult(rank, "", 0.0, score, 0.0, score) for rank, score in enumerate(scores, start=1)]
+        return IndexSearch(_results(index, best.segments[:num_results].tolist(), ranked), None)
+    num_compared = max(num_results, model.config.scoring.num_candidates)
+    segments = best.segments[:num_compared]
+    ids = [index.videos[video].id for video in index.video_of_segment[segments].tolist()]
+    compared = VideoFeatures(*(part[:num_compared] for part in best.features))
+    found = search(model, compared, ids, text, seed=seed)
+    segment_of = dict(zip(ids, segments.tolist(), strict=True))
+    ranked = found.results[:num_results]
+    return IndexSearch(_results(index, [segment_of[one.video] for one in ranked], ranked), found)
+
+
+class BestSegments(NamedTuple):
+    """Each video's best segment for a text, most similar first.
+
+    Attributes:
+        segments: Which segment of the index each is.
+        similarity: S of the text and each.
+        features: Of each, on the model's device.
+    """
+
+    segments: Int[Tensor, " V"]
+    similarity: Float[Tensor, " V"]
+    features: VideoFeatures
+
+
+@torch.no_grad()
+def best_of_videos(index: OpenIndex, model: Model, texts: TextFeatures, *, num_kept: int = NUM_KEPT) -> BestSegments:
+    """Compare a text with all segments of an index (of a large one those that a first cut keeps), and take the best.
+
+    Args:
+        index: The index.
+        model: The model that made it.
+        texts: Features of one text.
+        num_kept: How many segments the first cut of a large index keeps.
+    """
     segments = torch.arange(len(index.start_seconds))
     if index.vectors is not None:
-        segments = first_cut(model, texts, index.vectors, max(NUM_KEPT, num_results))[0].sort().values
+        segments = first_cut(model, texts, index.vectors, num_kept)[0].sort().values
     features = VideoFeatures(*(part.to(model.device) for part in index.features_of(segments)))
     similarity = model.similarity(texts, features)[0].cpu()
     videos, video_of_segment = index.video_of_segment[segments].unique(return_inverse=True)
     best = best_segments(similarity, video_of_segment, len(videos))
-    order = similarity[best].sort(descending=True, stable=True).indices
-    if not isinstance(model, Retriever):
-        chosen = best[order[:num_results]]
-        scores = similarity[chosen].tolist()
-        ranked = [SearchResult(rank, "", 0.0, score, 0.0, score) for rank, score in enumerate(scores, start=1)]
-        return IndexSearch(_results(index, segments[chosen].tolist(), ranked), None)
-    chosen = best[order[: max(num_results, model.config.scoring.num_candidates)]]
-    ids = [index.videos[video].id for video in index.video_of_segment[segments[chosen]].tolist()]
-    compared = VideoFeatures(*(part[chosen.to(model.device)] for part in features))
-    found = search(model, compared, ids, text, seed=seed)
-    segment_of = dict(zip(ids, segments[chosen].tolist(), strict=True))
-    ranked = found.results[:num_results]
-    return IndexSearch(_results(index, [segment_of[one.video] for one in ranked], ranked), found)
+    best = best[similarity[best].sort(descending=True, stable=True).indices]
+    chosen = VideoFeatures(*(part[best.to(model.device)] for part in features))
+    return BestSegments(segments[best], similarity[best], chosen)
 
 
 def best_segments(

@@ -1,0 +1,272 @@
+"""The demo driven as a person drives it: controls set, buttons clicked, and what is shown is what the core computes."""
+
+from dataclasses import replace
+from html import escape
+
+import ipywidgets as widgets
+import pytest
+from own_videos import NAME, tiny_model, write_folder
+from tiny_demo import HOSTILE, make_samples
+from tiny_models import SMALL, architecture, tiny_config
+
+from diffret_core.course import live
+from diffret_core.course.demo import RetrievalDemo, default_state, rescore, run
+from diffret_core.course.demo import demo as demo_module
+from diffret_core.course.demo.pictures import compared_html, results_html
+from diffret_core.course.demo.token_map import token_map, token_map_svg
+from diffret_core.course.demo.view import NO_GENERATOR
+from diffret_core.course.demo.walk_picture import walk_svg
+from diffret_core.encoders import build_clip
+from diffret_core.index import build_index, open_index, search_index
+from diffret_core.search import search
+from diffret_core.zero_shot import ZeroShot
+
+EXAMPLES = ("a red circle moves left", "a green star grows")
+NEW = "two yellow triangles jump"
+CORE = {"VBox", "HBox", "HTML", "Text", "Button", "Dropdown", "IntSlider", "FloatSlider", "BoundedIntText", "Play"}
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    return make_samples(tmp_path_factory.mktemp("samples"))
+
+
+@pytest.fixture
+def demo(samples):
+    return RetrievalDemo(samples, examples=EXAMPLES, num_shown=3)
+
+
+@pytest.fixture
+def walks(monkeypatch):
+    """States that the demo walked for, each still computed for real."""
+    asked = []
+
+    def counting(collection, state):
+        asked.append(state)
+        return run(collection, state)
+
+    monkeypatch.setattr(demo_module, "run", counting)
+    return asked
+
+
+def everything_in(widget):
+    return [widget, *(inner for child in getattr(widget, "children", ()) for inner in everything_in(child))]
+
+
+def shows(demo, expected):
+    """The results on the page are those of a run, its scores and its words."""
+    assert [one[:1] + one[3:] for one in demo.shown.results] == [one[:1] + one[3:] for one in expected.results]
+    return demo.view.results.value == results_html(expected, num_shown=3)
+
+
+def test_demo_has_answered_its_first_example(demo, samples):
+    found = search(samples.model, samples.videos, samples.video_ids, EXAMPLES[0])
+    assert [one.item.id for one in demo.shown.results] == [one.video for one in found.results]
+    assert "4 compared, 3 of them candidates, in " in demo.view.status.value
+    assert EXAMPLES[0] in demo.view.results.value
+
+
+def test_typed_sentence_is_answered_once(demo, samples, walks):
+    demo.controls.text.value = f"  {NEW} "
+    expected = default_state(samples.model.config, NEW)
+    assert shows(demo, run(demo.collection, expected))
+    demo.controls.run.click()  # the click leaves the text field first, which has already searched
+    assert walks == [expected]
+    assert "without a new walk" not in demo.view.status.value
+
+
+def test_every_control_reaches_the_core(demo, samples):
+    controls = demo.controls
+    set_to = {"num_steps": 7, "schedule": "linear", "eta": 0.5, "num_candidates": 2, "seed": 9, "num_draws": 3}
+    for name, value in (set_to | {"alpha": 2.5, "temperature": 12.0}).items():
+        getattr(controls, name).value = value
+    assert demo_module.CHANGED in demo.view.status.value
+    controls.run.click()
+    state = replace(default_state(samples.model.config, EXAMPLES[0]), **set_to, alpha=2.5, temperature=12.0)
+    assert demo.shown.state == state
+    assert shows(demo, run(demo.collection, state))
+    assert controls.level.max == controls.play.max == 7
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha", 4.0), ("temperature", 30.0)])
+def test_weight_and_temperature_redraw_without_a_new_walk(demo, walks, name, value):
+    before = demo.shown
+    getattr(demo.controls, name).value = value
+    assert walks == []
+    assert shows(demo, rescore(before.walk, replace(before.state, **{name: value})))
+    assert demo.shown.results != before.results
+    assert "without a new walk" in demo.view.status.value
+
+
+def test_other_controls_wait_for_the_button(demo, walks):
+    before = demo.view.results.value
+    demo.controls.seed.value = 4
+    demo.controls.alpha.value = 3.0  # would score a walk anew that is of another seed
+    assert demo.view.results.value == before
+    assert demo_module.CHANGED in demo.view.status.value
+    demo.controls.run.click()
+    assert [state.seed for state in walks] == [4]
+
+
+def test_control_moved_back_takes_the_word_back(demo):
+    demo.controls.seed.value = 4
+    demo.controls.seed.value = 0
+    assert demo_module.CHANGED not in demo.view.status.value
+
+
+def test_video_asks_for_captions(demo, samples):
+    controls = demo.controls
+    controls.direction.value = "video_to_text"
+    assert (controls.text.layout.display, controls.video.layout.display) == ("none", "")
+    controls.video.value = samples.video_ids[3]
+    controls.run.click()
+    state = default_state(samples.model.config, samples.video_ids[3], direction="video_to_text")
+    assert shows(demo, run(demo.collection, state))
+    assert demo.shown.results[0].item.words in demo.view.results.value
+    controls.examples[1].click()  # an example is a sentence
+    assert demo.shown.state == default_state(samples.model.config, EXAMPLES[1])
+    assert (controls.text.layout.display, controls.video.layout.display) == ("", "none")
+
+
+def test_random_query_is_asked_at_once(demo, samples):
+    demo.controls.random.click()
+    assert demo.shown.state.query == demo.collection.random_query("text_to_video", 1)
+    demo.controls.direction.value = "video_to_text"
+    demo.controls.random.click()
+    assert demo.shown.state.query == demo.collection.random_query("video_to_text", 2)
+    assert demo.shown.state.direction == "video_to_text"
+
+
+def test_walk_is_stepped_and_scrubbed(demo):
+    controls, drawn = demo.controls, demo.view.walk
+    assert drawn.value == walk_svg(demo.shown, 0)
+    controls.forward.click()
+    assert drawn.value == walk_svg(demo.shown, 1)
+    controls.back.click()
+    controls.back.click()  # the end holds
+    assert drawn.value == walk_svg(demo.shown, 0)
+    controls.level.value = 20
+    controls.forward.click()
+    assert drawn.value == walk_svg(demo.shown, 20)
+
+
+def test_new_walk_begins_at_noise_and_rescoring_stays(demo):
+    demo.controls.level.value = 12
+    demo.controls.alpha.value = 3.0
+    assert demo.controls.level.value == 12
+    demo.controls.num_steps.value = 4
+    demo.controls.run.click()
+    assert (demo.controls.level.value, demo.controls.level.max) == (0, 4)
+    assert demo.view.walk.value == walk_svg(demo.shown, 0)
+
+
+def test_map_is_of_the_chosen_result(demo):
+    for rank in (3, 1):
+        demo.controls.result.value = rank
+        assert demo.view.map.value == token_map_svg(token_map(demo.collection, demo.shown, rank))
+    assert [label for label, _ in demo.controls.result.options] == [
+        f"{one.rank}. {one.item.words}" for one in demo.shown.results[:3]
+    ]
+
+
+def test_pinned_run_is_compared_with_the_next(demo):
+    demo.controls.pin.click()
+    pinned = demo.shown
+    assert "is pinned" in demo.view.compared.value
+    demo.controls.text.value = NEW
+    assert demo.pinned is pinned
+    assert demo.view.compared.value == compared_html(pinned, demo.shown, num_shown=3)
+    assert "What changed" in demo.view.compared.value
+    demo.controls.alpha.value = 4.5
+    assert demo.view.compared.value == compared_html(pinned, demo.shown, num_shown=3)
+
+
+def test_button_is_busy_while_the_core_works_and_free_again_if_it_fails(demo, monkeypatch):
+    button, seen = demo.controls.run, []
+
+    def looking(collection, state):
+        seen.append((button.disabled, button.description, demo.view.status.value))
+        return run(collection, state)
+
+    monkeypatch.setattr(demo_module, "run", looking)
+    demo.controls.text.value = HOSTILE
+    assert seen[0][:2] == (True, "working …")
+    assert escape(HOSTILE) in seen[0][2]
+    assert (button.disabled, button.description) == (False, "Run")
+    demo.controls.text.value = "\u200b"
+    demo.controls.run.click()
+    assert (button.disabled, button.description) == (False, "Run")
+
+
+@pytest.mark.parametrize("nothing", ["", "   "])
+def test_empty_sentence_is_told_what_to_do(demo, nothing):
+    before = demo.view.results.value
+    demo.controls.text.value = "x"
+    demo.controls.text.value = nothing
+    demo.controls.run.click()
+    assert "type what you would like to see" in demo.view.status.value
+    assert before != demo.view.results.value  # still those of "x"
+
+
+def test_typed_attack_stays_words(demo):
+    demo.controls.text.value = HOSTILE
+    demo.controls.pin.click()
+    demo.controls.seed.value = 1
+    demo.controls.run.click()
+    assert demo.shown.state.query == HOSTILE
+    shown = [part.value for part in everything_in(demo.whole) if isinstance(part, widgets.HTML)]
+    assert any("&lt;img" in value for value in shown)
+    assert not any("<img src=x" in value for value in shown)
+
+
+def test_demo_uses_widgets_of_both_supported_versions_with_names(demo):
+    parts = everything_in(demo.whole)
+    assert {type(part).__name__ for part in parts} == CORE
+    assert not any(getattr(part, "continuous_update", False) for part in parts)
+    settable = (widgets.Text, widgets.Button, widgets.Dropdown, widgets.IntSlider, widgets.BoundedIntText)
+    assert all(part.description for part in parts if isinstance(part, (*settable, widgets.FloatSlider)))
+    assert all(row.layout.flex_flow == "row wrap" for row in parts if isinstance(row, widgets.HBox))
+
+
+def test_demo_stands_as_words_where_no_kernel_listens(demo, monkeypatch):
+    shown = []
+    monkeypatch.setattr(live, "display", lambda thing, raw=False: shown.append(thing))
+    demo._ipython_display_()
+    assert set(shown[0]) == {live.WIDGET, "text/html"}
+    assert demo.view.results.value in shown[0]["text/html"]
+    assert "<svg" not in shown[0]["text/html"]  # JupyterLab would remove it
+
+
+def test_demo_over_an_index_waits_for_the_first_sentence(tmp_path):
+    model = tiny_model()
+    build_index(write_folder(tmp_path / "videos"), tmp_path / "index", model, NAME, num_workers=1)
+    demo = RetrievalDemo.of_index(open_index(tmp_path / "index"), model, num_shown=3)
+    assert demo.shown is None
+    assert demo.controls.pin.disabled
+    assert demo.controls.random.layout.display == "none"
+    assert [value for _, value in demo.controls.direction.options] == ["text_to_video"]
+    demo.controls.text.value = NEW
+    assert shows(demo, run(demo.collection, default_state(model.config, NEW)))
+    (tmp_path / "videos" / demo.shown.results[0].item.id).unlink()
+    demo.controls.seed.value = 1
+    demo.controls.run.click()
+    assert demo.view.results.value
+    assert NO_GENERATOR not in demo.view.walk.value
+
+
+def test_model_without_generator_ranks_by_similarity_and_says_so(tmp_path):
+    clip = architecture(SMALL, text_cfg={"vocab_size": 49408})
+    model = ZeroShot(build_clip(clip), tiny_config(clip=clip, max_words=16)).eval()
+    build_index(write_folder(tmp_path / "videos"), tmp_path / "index", model, NAME, num_workers=1)
+    index = open_index(tmp_path / "index")
+    demo = RetrievalDemo.of_index(index, model, examples=[NEW], num_shown=3)
+    found = search_index(index, model, NEW)
+    assert [(one.item.id, one.similarity) for one in demo.shown.results] == [
+        (one.video, pytest.approx(one.similarity)) for one in found.results
+    ]
+    assert all(one.combined_score == one.similarity and one.places_won == 0 for one in demo.shown.results)
+    assert NO_GENERATOR in demo.view.walk.value
+    assert "no map of words" in demo.view.map.value
+    demo.controls.alpha.value = 3.0
+    demo.controls.forward.click()
+    assert NO_GENERATOR in demo.view.walk.value
