@@ -1,8 +1,9 @@
 """What the model says about each query as numbers by which queries that match nothing stand out; see `detection`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,7 @@ from diffret_core.retriever import Generated, Progress, Retriever, query_generat
 from diffret_core.sampler import draw_noise
 from diffret_core.schedule import add_noise
 from diffret_core.tensor_files import read_json, write_json
+from diffret_core.word_pairs import WordPairs, share_unknown
 
 INDICATOR_FILE = "off_the_map.json"  # beside a model's weights
 LEVEL_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -34,16 +36,18 @@ class Indicator(NamedTuple):
     """What decides whether a text is off the map of a model and a gallery; chosen on validation.
 
     Attributes:
-        score: One of the scores of `similarity_scores` and `generator_scores`.
+        score: One of the scores of `similarity_scores`, `generator_scores` and `word_pair_scores`.
         threshold: A text that scores above it counts as off the map.
         recall: Share of the matched texts of validation that score at most that.
         num_videos: Videos of the gallery on which it was chosen: among more the best is more similar.
+        known: Word pairs of the captions that the model was trained on, for the scores that need them.
     """
 
     score: str
     threshold: float
     recall: float
     num_videos: int
+    known: WordPairs = MappingProxyType({})
 
 
 class OffTheMap(NamedTuple):
@@ -64,7 +68,7 @@ class OffTheMap(NamedTuple):
 
 def write_indicator(folder: Path, indicator: Indicator) -> None:
     """Put an indicator beside a model's weights."""
-    write_json(folder / INDICATOR_FILE, indicator._asdict())
+    write_json(folder / INDICATOR_FILE, {**indicator._asdict(), "known": dict(indicator.known)})
 
 
 def read_indicator(folder: Path) -> Indicator | None:
@@ -87,10 +91,11 @@ def read_indicator(folder: Path) -> Indicator | None:
 def indicate(
     model: Retriever,
     indicator: Indicator,
+    text: str,
     similarity: Float[Tensor, "1 V"],
+    *,
     network: PreparedDenoiser,
     given: Conditioned,
-    *,
     seed: int = 0,
 ) -> OffTheMap:
     """Say whether a text is off the map.
@@ -98,6 +103,7 @@ def indicate(
     Args:
         model: The model.
         indicator: Its indicator.
+        text: The text.
         similarity: S of the text and all videos.
         network: The prepared network for text queries.
         given: What that needs of the text and its candidates.
@@ -107,6 +113,7 @@ def indicate(
         ValueError: If there is no such score.
     """
     scores = similarity_scores(similarity, temperature=1 / float(model.logit_scale))
+    scores |= word_pair_scores([text], indicator.known, similarity)
     if indicator.score not in scores:
         query = torch.zeros(1, dtype=torch.long, device=similarity.device)
         scores = _block_scores(model, "text_to_video", network, given, query, seed=seed)
@@ -129,6 +136,24 @@ def similarity_scores(rows: Float[Tensor, "Q V"], *, temperature: float) -> dict
         "energy": detection.energy(rows, temperature=temperature),
         "softmax": detection.low_softmax(rows, temperature=temperature),
     }
+
+
+def word_pair_scores(
+    texts: Sequence[str], known: WordPairs, rows: Float[Tensor, "Q V"]
+) -> dict[str, Float[Tensor, " Q"]]:
+    """Score texts by their wording; these two are ours, not the paper's, and no word of a video enters the first.
+
+    Args:
+        texts: The queries.
+        known: Word pairs of the captions that the model was trained on.
+        rows: Similarity of all videos to each.
+
+    Returns:
+        "word pairs": share of a text's word pairs that no such caption has; and "similarity + word pairs": low maximum
+        of the similarity plus that share, both of which lie within a range of 1 or 2.
+    """
+    unknown = rows.new_tensor([share_unknown(text, known) for text in texts])
+    return {"word pairs": unknown, "similarity + word pairs": detection.low_maximum(rows) + unknown}
 
 
 @torch.no_grad()

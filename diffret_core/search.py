@@ -140,7 +140,9 @@ def search(
         levels=levels,
         states=states[:, 0].cpu(),
         estimates=estimates[:, 0].cpu(),
-        off_the_map=None if indicator is None else indicate(model, indicator, similarity, network, given, seed=seed),
+        off_the_map=None
+        if indicator is None
+        else indicate(model, indicator, text, similarity, network=network, given=given, seed=seed),
     )
 
 

@@ -29,6 +29,7 @@ LAYERS = (
         "metrics",
         "normalisation",
         "detection",
+        "word_pairs",
         "scenes",
     },
     {

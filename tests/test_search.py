@@ -16,6 +16,7 @@ from diffret_core.off_the_map import (
 )
 from diffret_core.ranking import combined_scores, generated_probability
 from diffret_core.search import prepare_gallery, search
+from diffret_core.word_pairs import known_pairs
 
 IDS = [f"video{i}" for i in range(5)]
 TEXT = "a red circle moves left"
@@ -216,6 +217,17 @@ def test_indicator_goes_by_the_score_of_the_studies(model, videos, score, is_pre
         assert said.value == pytest.approx(value, abs=1e-5)
 
 
+def test_indicator_of_word_pairs_goes_by_the_wording(model, videos):
+    indicator = Indicator("word pairs", 0.0, 0.95, 5, known_pairs([TEXT]))
+    other = " ".join(reversed(TEXT.split()))
+    known, unknown = (search(model, videos, IDS, text, indicator=indicator).off_the_map for text in (TEXT, other))
+    assert (known.value, known.is_off) == (0, False)
+    assert unknown.value > 0.5 and unknown.is_off
+    both = search(model, videos, IDS, other, indicator=indicator._replace(score="similarity + word pairs")).off_the_map
+    alone = search(model, videos, IDS, other, indicator=indicator._replace(score="similarity")).off_the_map
+    assert both.value == pytest.approx(alone.value + unknown.value, abs=1e-5)
+
+
 def test_indicator_changes_nothing_else_and_is_asked_for(model, videos, found):
     said = search(model, videos, IDS, TEXT, indicator=Indicator("entropy", 0.0, 0.95, 5))
     assert found.off_the_map is None and said.results == found.results
@@ -224,7 +236,7 @@ def test_indicator_changes_nothing_else_and_is_asked_for(model, videos, found):
 
 def test_indicator_is_kept_beside_the_weights(model, videos, tmp_path):
     assert read_indicator(tmp_path) is None
-    indicator = Indicator("entropy", 1.25, 0.95, 1000)
+    indicator = Indicator("entropy", 1.25, 0.95, 1000, known_pairs([TEXT]))
     write_indicator(tmp_path, indicator)
     assert read_indicator(tmp_path) == indicator
     (tmp_path / INDICATOR_FILE).write_text('{"score": "entropy"}')

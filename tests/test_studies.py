@@ -28,11 +28,12 @@ from diffret_core.scores import METHODS
 from diffret_core.studies import STUDIES, Arm, Study
 from diffret_core.studies import setting as setting_module
 from diffret_core.studies.cells import seconds_of_log
-from diffret_core.studies.detection import indicator_of
+from diffret_core.studies.indicator import indicator_of
 from diffret_core.studies.miniature import miniature_recipe
 from diffret_core.studies.report import report, write_report
 from diffret_core.studies.run import ship
 from diffret_core.studies.table import FILES, read_study, write_table
+from diffret_core.word_pairs import known_pairs
 
 LISTS = ("validation", "test", "shifted", "unseen_pairs")
 NUM_VIDEOS = 12
@@ -230,6 +231,7 @@ def test_detection_has_a_row_for_each_score_and_kind_of_both_lists(detected):
             own = [row for row in detected.rows if (row["list"], row["direction"]) == (name, direction)]
             scores = list(dict.fromkeys(row["method"] for row in own))
             assert {"similarity", "margin", "energy", "softmax", "probability", "entropy", "disagreement"} < set(scores)
+            assert ("word pairs" in scores) == ("similarity + word pairs" in scores) == (direction == "text_to_video")
             assert [(row["method"], row["kind"]) for row in own] == [(a, b) for a in scores for b in kinds]
             assert all(row["num_matched"] == NUM_VIDEOS for row in own)
 
@@ -266,8 +268,16 @@ def test_report_of_detection_has_a_column_for_each_kind(detected):
     assert "The model is the shipped one" in lines[0] and "R@1" not in lines[0]
 
 
+def test_word_pairs_are_those_of_training_captions_alone(detected):
+    """No tested caption has a word pair of its own, and shuffled ones have hardly another: the study shows both."""
+    row = {"list": "test", "direction": "text_to_video", "kind": "shuffled words", "method": "word pairs"}
+    (found,) = (one for one in detected.rows if all(one[name] == value for name, value in row.items()))
+    assert found["auroc"] > 0.9
+
+
 def test_indicator_is_what_validation_chose(detected):
-    indicator = indicator_of(detected)
+    known = known_pairs(["a red star"])
+    indicator = indicator_of(detected, known)
     (row,) = (
         row
         for row in detected.rows
@@ -275,7 +285,7 @@ def test_indicator_is_what_validation_chose(detected):
         == ("validation", "text_to_video", "mean", indicator.score)
     )
     assert row["chosen"] and indicator.threshold == row["threshold"]
-    assert (indicator.recall, indicator.num_videos) == (0.95, NUM_VIDEOS)
+    assert (indicator.recall, indicator.num_videos, indicator.known) == (0.95, NUM_VIDEOS, known)
 
 
 def test_shipped_and_trained_models_are_not_taken_for_each_other(study, folder, tmp_path, capsys):

@@ -76,7 +76,7 @@ def _print_list(studies: "list[Study]") -> int:
 def _study(arguments: argparse.Namespace, study: "Study") -> int:
     from diffret_core.cli.progress import Bars
     from diffret_core.locations import sample_folder
-    from diffret_core.studies.detection import ship_indicator
+    from diffret_core.studies.indicator import ship_indicator
     from diffret_core.studies.miniature import SEEDS
     from diffret_core.studies.run import run_study, ship
 
@@ -90,7 +90,8 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
     seeds = _seeds(arguments.seeds) if arguments.seeds else SEEDS if arguments.miniature else study.seeds
     try:
         with Bars() as bars:
-            folder = run_study(study, _setting(arguments, bars), arms=arms, seeds=seeds)
+            setting = _setting(arguments, bars)
+            folder = run_study(study, setting, arms=arms, seeds=seeds)
     except KeyboardInterrupt:
         print("\nnothing is lost: the same command goes on from here", file=sys.stderr)
         raise
@@ -98,7 +99,7 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
     if arguments.ship:
         print(f"shipped: {ship(folder, sample_folder())}")
     if arguments.ship and arguments.shipped and study.name == "ood":
-        print(f"shipped: {ship_indicator(folder, sample_folder())}")
+        print(f"shipped: {ship_indicator(folder, sample_folder(), setting.collection)}")
     return 0
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -11,8 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from diffret_core.config import DIRECTIONS, Direction
+from diffret_core.datasets import Collection
 from diffret_core.detection import (
-    RECALL,
     calibration,
     calibration_error,
     detection_measures,
@@ -23,12 +22,11 @@ from diffret_core.detection import (
 )
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.galleries import encode_captions
-from diffret_core.off_the_map import INDICATOR_FILE, Indicator, generator_scores, similarity_scores, write_indicator
+from diffret_core.off_the_map import generator_scores, similarity_scores, word_pair_scores
 from diffret_core.randomness import numpy_generator
 from diffret_core.ranking import combined_scores
 from diffret_core.retriever import Generated, Retriever
 from diffret_core.scenes.foreign_sentences import EVERYDAY, OTHER_LANGUAGES, halves
-from diffret_core.scenes.manifest import update_manifest
 from diffret_core.scenes.unmatched import (
     annotated_videos,
     near_misses,
@@ -38,8 +36,8 @@ from diffret_core.scenes.unmatched import (
 )
 from diffret_core.studies.declaration import BASELINE, Arm, Cell, Measured, Study
 from diffret_core.studies.setting import TEST, VALIDATION, Setting
-from diffret_core.studies.table import StudyTable, read_study
 from diffret_core.studies.training import baseline_model
+from diffret_core.word_pairs import WordPairs, known_pairs
 
 SHIFTED = "shifted"
 MATCHED, MEAN = "matched", "mean"
@@ -54,6 +52,7 @@ class Asked(NamedTuple):
         rows: Similarity of the gallery's items to each query; -inf where an item is taken out for that query.
         numbers: How many queries there are of each kind, "matched" first.
         is_answer: Which items answer each matched query.
+        sentences: The texts that ask; empty where videos ask.
     """
 
     texts: TextFeatures
@@ -61,6 +60,7 @@ class Asked(NamedTuple):
     rows: Float[Tensor, "Q V"]
     numbers: dict[str, int]
     is_answer: Bool[Tensor, "M V"]
+    sentences: list[str]
 
 
 def unmatched_texts(video_ids: Sequence[str], captions: Sequence[str], *, measured: bool) -> dict[str, list[str]]:
@@ -85,12 +85,13 @@ def unmatched_texts(video_ids: Sequence[str], captions: Sequence[str], *, measur
 def _asking_texts(model: Retriever, setting: Setting, name: str) -> Asked:
     gallery, similarity = setting.listed(name)
     kinds = unmatched_texts(gallery.video_ids, gallery.captions, measured=name == TEST)
-    others = encode_captions(model, [text for texts in kinds.values() for text in texts])
+    added = [text for texts in kinds.values() for text in texts]
+    others = encode_captions(model, added)
     texts = TextFeatures(*(torch.cat(both) for both in zip(gallery.texts, others, strict=True)))
     rows = torch.cat([similarity, model.similarity(others, gallery.videos)])
     numbers = {MATCHED: len(similarity), **{kind: len(texts) for kind, texts in kinds.items()}}
     is_answer = gallery.video_of_text[:, None] == torch.arange(len(gallery.video_ids), device=similarity.device)
-    return Asked(texts, gallery.videos, rows, numbers, is_answer)
+    return Asked(texts, gallery.videos, rows, numbers, is_answer, [*gallery.captions, *added])
 
 
 def _asking_videos(model: Retriever, setting: Setting, name: str) -> Asked:
@@ -107,7 +108,7 @@ def _asking_videos(model: Retriever, setting: Setting, name: str) -> Asked:
     without = own.masked_fill(is_answer, -torch.inf)
     rows = torch.cat([own, model.similarity(gallery.texts, others).T, without])
     numbers = {MATCHED: len(own), "shifted style": len(alone), "caption taken out": len(own)}
-    return Asked(gallery.texts, videos, rows, numbers, is_answer)
+    return Asked(gallery.texts, videos, rows, numbers, is_answer, [])
 
 
 @torch.no_grad()
@@ -124,6 +125,7 @@ def measure_detection(cell: Cell, setting: Setting) -> Measured:
     model = baseline_model(cell.seed, setting)
     found = Measured([], {})
     chosen: dict[str, Any] = {}
+    known = trained_pairs(setting.collection)
     for name in (VALIDATION, TEST):
         for direction in DIRECTIONS:
             started = time.monotonic()
@@ -132,6 +134,8 @@ def measure_detection(cell: Cell, setting: Setting) -> Measured:
             given = asked.texts, asked.videos, asked.rows
             scores, generated = generator_scores(model, direction, *given, seed=cell.seed, progress=listen)
             scores = similarity_scores(asked.rows, temperature=1 / float(model.logit_scale)) | scores
+            if asked.sentences:
+                scores |= word_pair_scores(asked.sentences, known, asked.rows)
             rows = _rows(asked, scores, generated, model, direction)
             seconds = round(time.monotonic() - started, 2)
             if name == VALIDATION:
@@ -206,23 +210,9 @@ def _places(values: Float[Tensor, " Q"]) -> Tensor:
     return values.cpu().unique(return_inverse=True)[1] + 1
 
 
-def indicator_of(table: StudyTable) -> Indicator:
-    """Give the indicator of text queries: the score and the threshold of validation, both of the first seed."""
-    of = {"list": VALIDATION, "direction": "text_to_video", "kind": MEAN, "chosen": 1}
-    row = next(row for row in table.rows if all(row[name] == value for name, value in of.items()))
-    return Indicator(row["method"], row["threshold"], RECALL, row["num_matched"])
-
-
-def ship_indicator(folder: Path, samples: Path) -> Path:
-    """Put the indicator of a study of the shipped model beside that model, and enter it in the manifest.
-
-    Args:
-        folder: Of the study's files.
-        samples: The sample collection.
-    """
-    write_indicator(samples / "model", indicator_of(read_study(folder)))
-    update_manifest(samples, {f"model/{INDICATOR_FILE}": {}})
-    return samples / "model" / INDICATOR_FILE
+def trained_pairs(collection: Collection) -> WordPairs:
+    """Collect the word pairs of the captions that a model of this collection is trained on."""
+    return known_pairs(caption.text for caption in collection.pairs("train"))
 
 
 OOD = Study(
