@@ -235,6 +235,7 @@ def test_ranking_shows_the_best_in_order_with_their_captions(samples, found):
     assert titles == [samples.captions[one.video] for one in found.results[:4]]
     for one in found.results[:4]:
         assert f"combined {one.combined_score:.3f}" in html
+    assert (html.count("<tr"), html.count("<td")) == (1, 4)  # side by side also where styles are dropped
 
 
 def test_ranking_escapes_the_sentence(samples, found):
@@ -259,6 +260,7 @@ def test_three_rankings_tell_the_place_of_the_video_that_was_meant(samples, foun
     by_combined = html.split("by combined")[1]
     assert "the video that was meant is at place 2" in by_combined
     assert html.count("&#9733;") == 3
+    assert (html.count("<tr"), html.count("<td")) == (3, 3 * NUM_VIDEOS)
     assert "meant" not in rankings.three_rankings_html(samples, found)
 
 
