@@ -56,7 +56,7 @@ for one in found.results[:3]:
 # %% [markdown]
 # ## Two opinions, one ranking
 #
-# Two scores made that ranking, and *combined* is their sum:
+# Two scores made that ranking; *combined* is made of both:
 #
 # | score | who gives it | how |
 # |---|---|---|
