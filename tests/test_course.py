@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -235,6 +236,7 @@ def test_ranking_shows_the_best_in_order_with_their_captions(samples, found):
     assert titles == [samples.captions[one.video] for one in found.results[:4]]
     for one in found.results[:4]:
         assert f"combined {one.combined_score:.3f}" in html
+    assert (html.count("<tr"), html.count("<td")) == (1, 4)  # side by side also where styles are dropped
 
 
 def test_ranking_escapes_the_sentence(samples, found):
@@ -259,6 +261,7 @@ def test_three_rankings_tell_the_place_of_the_video_that_was_meant(samples, foun
     by_combined = html.split("by combined")[1]
     assert "the video that was meant is at place 2" in by_combined
     assert html.count("&#9733;") == 3
+    assert (html.count("<tr"), html.count("<td")) == (3, 3 * NUM_VIDEOS)
     assert "meant" not in rankings.three_rankings_html(samples, found)
 
 
@@ -339,6 +342,20 @@ def test_figure_can_be_drawn_for_any_number_of_candidates(num_candidates):
 def test_figure_shows_markup_in_a_sentence_as_text():
     figure = denoising_figure(made_up_search(torch.randn(3, 4), text="<b>bold</b> & more"))
     assert figure.layout.title.text.startswith("<b>“&lt;b&gt;bold&lt;/b&gt; &amp; more”</b>")
+
+
+def test_title_of_the_figure_fits_on_a_narrow_page():
+    title = denoising_figure(made_up_search(torch.zeros(2, 2), text="a & b " * 20)).layout.title.text
+    lines = [unescape(line) for line in title.removeprefix("<b>").split("</b><br>")[0].split("<br>")]
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 60
+
+
+def test_buttons_of_the_figure_are_beside_its_level_and_not_over_its_title():
+    layout = denoising_figure(made_up_search(torch.zeros(2, 2))).layout
+    [buttons], [level] = layout.updatemenus, layout.sliders
+    assert (buttons.x, buttons.xanchor, level.currentvalue.xanchor) == (0, "left", "right")
+    assert buttons.y < layout.yaxis2.domain[0]
 
 
 def test_headline_is_cut_where_it_would_not_fit():

@@ -11,9 +11,11 @@ from PIL import Image
 
 from diffret_core.config import ModelConfig
 from diffret_core.course import show
+from diffret_core.course.cells import rows_of_cells
 from diffret_core.course.layout import base_layout, slider
 from diffret_core.course.mask_figure import mask_figure
 from diffret_core.course.sampling_figure import sample_times, sampling_figure
+from diffret_core.course.stills import stills_html
 from diffret_core.course.strips import strip_html
 from diffret_core.course.style import PAPER
 from diffret_core.course.token_picture import tokens_html
@@ -37,6 +39,43 @@ def words_of(html: str) -> list[str]:
     parser.handle_data = found.append
     parser.feed(html)
     return found
+
+
+# --- rows of cells ---------------------------------------------------------------------------------------------------
+
+
+def cells_of(html: str) -> list[list[str]]:
+    """What is to be read or described in each cell of each table row, as a page sees it that drops all styles."""
+    rows: list[list[str]] = []
+    for row in re.findall(r"<tr.*?</tr>", html):
+        cells = re.findall(r"<td.*?>(.*?)</td>", row)
+        rows.append([" ".join([*re.findall('alt="(.*?)"', cell), *words_of(cell)]) for cell in cells])
+    return rows
+
+
+def test_cells_are_a_table_row_by_row():
+    assert cells_of(rows_of_cells([["a", "<b>b</b>"], ["c", "d"]], style="padding:2px")) == [["a", "b"], ["c", "d"]]
+
+
+def test_cells_of_one_width_shrink_together():
+    wide = rows_of_cells([["a", "b", "c"], ["d"]], cell_width=50)
+    assert "width:100%; max-width:150px" in wide
+    assert "table-layout:fixed" in wide
+
+
+def test_frames_tokens_and_stills_are_side_by_side_without_styles():
+    frames = torch.zeros(14, 3, 8, 8, dtype=torch.uint8)
+    strip = cells_of(strip_html(frames, [place / 4 for place in range(13)]))
+    assert [len(row) for row in strip] == [12, 2]
+    assert strip[1] == ["frame at 3.00 s 3.00 s", "padding, no frame padding"]
+    texts = ["star", "two stars"]
+    tokens = cells_of(tokens_html([["star</w>"], ["two</w>", "stars</w>"]], *tokenize(texts, max_words=5)))
+    assert [[cell.split()[0] for cell in row] for row in tokens] == [
+        ["start", "star", "end", "pad", "pad"],
+        ["start", "two", "stars", "end", "pad"],
+    ]
+    rows = cells_of(stills_html(frames[:4].unflatten(0, (2, 2)), ["a ring", "a star"]))
+    assert rows[1] == ["moment 1 of: a star", "moment 2 of: a star", "a star"]
 
 
 # --- strips ----------------------------------------------------------------------------------------------------------

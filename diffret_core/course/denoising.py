@@ -52,5 +52,6 @@ def describe_denoising(found: Search) -> str:
         f"numbers (here from {noise.min():.2f} to {noise.max():.2f}); at level 0 they are the generated answer (from "
         f"{answer.min():.2f} to {answer.max():.2f}), in which {first}. A diamond is what "
         "the network takes for the answer at that level: step by step the bars settle on the diamonds. The lines below "
-        "follow the diamonds over all levels. Each level is stretched from its lowest candidate to its highest."
+        "follow the diamonds over all levels; 1st to 3rd are the places in the answer. Each level is stretched from "
+        "its lowest candidate to its highest."
     )

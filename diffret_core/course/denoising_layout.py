@@ -1,6 +1,7 @@
 """Layout of the interactive figure of a walk from noise to a ranking: axes, words, slider and buttons."""
 
 import math
+import textwrap
 
 import plotly.graph_objects as go
 from jaxtyping import Float
@@ -11,13 +12,18 @@ from diffret_core.course.layout import AXIS, as_plain_text, at_once, base_layout
 from diffret_core.course.style import INK, PAPER, PLACES, QUIET
 from diffret_core.search import Search
 
-HEIGHT = 600
+HEIGHT = 630
 HEIGHTS = (-0.06, 1.24)
 """What the vertical axes reach: 0 to 1, with room for a label above the highest bar."""
 
 _BARS, _THUMBNAILS, _PATHS = (0.60, 1.0), 0.545, (0.13, 0.43)  # parts of the height, from the bottom
 _CLOSE_COLUMNS = 3  # names of bars that are nearer than that would touch on a narrow page
-_MARGIN = {"l": 64, "r": 60, "t": 64, "b": 30}
+_MARGIN = {"l": 64, "r": 60, "t": 94, "b": 30}
+_LINE = 60
+"""Most characters of a line of the title; more are cut off on a narrow page."""
+
+_LEFT_OF_LEVEL = {"x": 0, "xanchor": "left", "y": 0.05, "yanchor": "top"}
+"""Beside the words above the slider: above the figure, buttons lie over the title where a page is narrow."""
 
 
 def denoising_layout(found: Search, last: Float[Tensor, " N"], leaders: list[int]) -> go.Layout:
@@ -32,7 +38,9 @@ def denoising_layout(found: Search, last: Float[Tensor, " N"], leaders: list[int
     axis = AXIS
     value_axis = axis | {"range": list(HEIGHTS), "zeroline": True, "zerolinecolor": QUIET}
     value_axis |= {"tickvals": [0, 1], "ticktext": ["lowest", "highest"]}
-    return base_layout(f"<b>{as_plain_text(headline(found))}</b><br>{KEY}", height=HEIGHT).update(
+    level = slider([str(k) for k in found.levels], "noise level k = ")
+    title = "<br>".join(map(as_plain_text, textwrap.wrap(headline(found), _LINE)))
+    return base_layout(f"<b>{title}</b><br>{KEY}", height=HEIGHT).update(
         margin=_MARGIN,
         xaxis=axis | {"range": [0.3, num_candidates + 0.7], "showticklabels": False, "anchor": "y"},
         yaxis=value_axis | {"domain": _BARS},
@@ -41,8 +49,8 @@ def denoising_layout(found: Search, last: Float[Tensor, " N"], leaders: list[int
         | {"tickvals": _ticks(largest), "ticks": "outside", "tickcolor": QUIET},
         yaxis2=value_axis | {"domain": _PATHS},
         annotations=[*_notes(num_candidates), *_bar_labels(leaders), *_line_ends(last, leaders)],
-        sliders=[slider([str(k) for k in found.levels], "noise level k = ")],
-        updatemenus=[play_buttons()],
+        sliders=[level | {"currentvalue": level["currentvalue"] | {"xanchor": "right"}}],
+        updatemenus=[play_buttons() | _LEFT_OF_LEVEL],
         bargap=0.25,
         hovermode="closest",
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from html import escape
 
+from diffret_core.course.cells import rows_of_cells
 from diffret_core.course.setup import Samples
 from diffret_core.course.style import COMBINED, GENERATED, SIMILARITY
 from diffret_core.course.thumbnails import thumbnail_html
@@ -15,7 +16,8 @@ SCORES: dict[str, tuple[str, Callable[[SearchResult], float]]] = {
 }
 """Name of each score -> its colour, and where it stands in a result."""
 
-_CARD = "display:inline-block; width:132px; margin:0 10px 10px 0; vertical-align:top; font-size:12px; line-height:1.35"
+_CARD_WIDTH = 140
+_CARD = "padding:0 8px 10px 0; font-size:12px; line-height:1.35"
 
 
 def ranking_html(samples: Samples, found: Search, *, num_shown: int = 5) -> str:
@@ -30,7 +32,7 @@ def ranking_html(samples: Samples, found: Search, *, num_shown: int = 5) -> str:
         HTML that needs nothing else.
     """
     cards = [_card(samples, one, one.rank, _three_scores(one)) for one in found.results[:num_shown]]
-    return f"<div>{_sentence(found)}{''.join(cards)}</div>"
+    return f"<div>{_sentence(found)}{_row(cards)}</div>"
 
 
 def three_rankings_html(samples: Samples, found: Search, *, num_shown: int = 5, meant: str | None = None) -> str:
@@ -52,7 +54,7 @@ def three_rankings_html(samples: Samples, found: Search, *, num_shown: int = 5, 
             _card(samples, one, place, f"{name} {score(one):.3f}", is_meant=one.video == meant)
             for place, one in enumerate(ranked[:num_shown], start=1)
         ]
-        rows.append(f"<div>{_row_title(name, colour, place_of(meant, ranked))}{''.join(cards)}</div>")
+        rows.append(f"<div>{_row_title(name, colour, place_of(meant, ranked))}{_row(cards)}</div>")
     return f"<div>{_sentence(found)}{''.join(rows)}</div>"
 
 
@@ -65,10 +67,14 @@ def _card(samples: Samples, one: SearchResult, place: int, scores: str, *, is_me
     caption = samples.captions[one.video]
     mark = f'<b style="color:{COMBINED}">&#9733; meant</b>' if is_meant else ""
     return (
-        f'<div style="{_CARD}">{thumbnail_html(samples.video_path(one.video), title=caption)}'
+        f"{thumbnail_html(samples.video_path(one.video), title=caption)}"
         f"<div><b>{place}.</b> {mark}</div><div>{escape(caption)}</div>"
-        f'<div style="opacity:0.75">{scores}</div></div>'
+        f'<div style="opacity:0.75">{scores}</div>'
     )
+
+
+def _row(cards: list[str]) -> str:
+    return rows_of_cells([cards], style=_CARD, cell_width=_CARD_WIDTH)
 
 
 def _three_scores(one: SearchResult) -> str:
@@ -76,7 +82,7 @@ def _three_scores(one: SearchResult) -> str:
 
 
 def _sentence(found: Search) -> str:
-    return f'<div style="margin:0 0 8px 0; font-size:15px"><b>“{escape(found.text)}”</b></div>'
+    return f'<div style="margin:0 0 8px 0; font-size:15px; overflow-wrap:anywhere"><b>“{escape(found.text)}”</b></div>'
 
 
 def _row_title(name: str, colour: str, place: int | None) -> str:

@@ -69,7 +69,7 @@ def make_search_box(samples: Samples, examples: Sequence[str], *, num_shown: int
         try:
             found = search(samples.model, gallery, samples.video_ids, text)
             box.result.value = ranking_html(samples, found, num_shown=num_shown)
-            box.status.value = small(f"the best {num_shown} of {len(samples.video_ids)} videos")
+            box.status.value = small(f"the best {num_shown} of {len(samples.video_ids):,} videos")
             answered.append(text)
         except ValueError as error:  # what the core says of a sentence that it cannot read
             box.status.value = small(escape(str(error)))

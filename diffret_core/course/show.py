@@ -130,8 +130,8 @@ def tokens(pieces: Sequence[Sequence[str]], word_ids: Int[Tensor, "T W"], word_m
     """Show the tokens of texts as boxes."""
     display(HTML(tokens_html(pieces, word_ids, word_mask)))
     _describe(
-        "A text a row, which a narrow page breaks; a token a box, with its id below it. Thick boxes: start and end. A "
-        "piece with a hyphen goes on in the next box. Pale boxes with dashes: padding, where the mask is False."
+        "A text a row, a token a box, with its id below it. Thick boxes: start and end. A piece with a hyphen goes on "
+        "in the next box. Pale boxes with dashes: padding, where the mask is False."
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from diffret_core.course.cells import rows_of_cells
 from diffret_core.course.thumbnails import frame_uri
 from diffret_core.scenes.drawing import draw_frames
 from diffret_core.scenes.splits import SPLITS, split_scenes
@@ -47,11 +48,10 @@ def stills_html(stills: UInt8[Tensor, "V S 3 H H"], captions: Sequence[str], *, 
     rows = []
     for own, caption in zip(stills, captions, strict=True):
         words = escape(caption, quote=True)
-        pictures = "".join(
+        pictures = [
             f'<img src="{frame_uri(one, lossless=True)}" width="{side}" height="{side}" '
-            f'alt="moment {place} of: {words}" '
-            'style="display:inline-block; margin:1px; image-rendering:pixelated">'
+            f'alt="moment {place} of: {words}" style="image-rendering:pixelated">'
             for place, one in enumerate(own, start=1)
-        )
-        rows.append(f'<tr><td>{pictures}</td><td style="text-align:left">{words}</td></tr>')
-    return f"<table>{''.join(rows)}</table>"
+        ]
+        rows.append([*pictures, words])
+    return rows_of_cells(rows, style="padding:1px 6px 1px 0")

@@ -8,14 +8,16 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from diffret_core.config import ModelConfig
+from diffret_core.course.cells import rows_of_cells
 from diffret_core.course.style import FAINT, INK, PAPER
 from diffret_core.course.thumbnails import frame_uri
 from diffret_core.frames import VideoFrames, read_frames
 
 SIDE = 58
-"""Most pixels of a side; twelve frames, the usual F, shrink until they fit into one row of a notebook."""
+"""Most pixels of a side; the frames of a row shrink until they fit on the page."""
 
-_CELL = "display:inline-block; text-align:center; margin:0 0.3% 3px 0; vertical-align:top; width:8%; min-width:40px"
+IN_A_ROW = 12
+"""The usual F."""
 
 
 def read_for_eyes(path: Path | str, config: ModelConfig, *, image_size: int = SIDE) -> VideoFrames:
@@ -52,7 +54,9 @@ def strip_html(frames: UInt8[Tensor, "F 3 H W"], seconds: Sequence[float], *, ca
         for place, (frame, label) in enumerate(zip(frames, labels, strict=True))
     ]
     heading = f'<div style="margin:0 0 4px 0"><b>“{escape(caption)}”</b></div>' if caption else ""
-    return f'<div style="margin:8px 0; padding:8px; background:{PAPER}; color:{INK}">{heading}{"".join(cells)}</div>'
+    rows = [cells[first : first + IN_A_ROW] for first in range(0, len(cells), IN_A_ROW)]
+    table = rows_of_cells(rows, style=f"padding:0 2px 3px 0; color:{INK}", cell_width=SIDE + 8)
+    return f'<div style="margin:8px 0; padding:8px; background:{PAPER}; color:{INK}">{heading}{table}</div>'
 
 
 def _cell(frame: UInt8[Tensor, "3 H W"], label: str, is_real: bool) -> str:
@@ -60,4 +64,4 @@ def _cell(frame: UInt8[Tensor, "3 H W"], label: str, is_real: bool) -> str:
     border = f"1px solid {FAINT}" if is_real else f"1px dashed {INK}"
     what = f"frame at {label}" if is_real else "padding, no frame"
     image = f'<img src="{picture}" alt="{what}" style="border:{border}; width:{SIDE}px; max-width:96%; height:auto">'
-    return f'<div style="{_CELL}">{image}<div style="font-size:10px">{label}</div></div>'
+    return f'{image}<div style="font-size:10px">{label}</div>'

@@ -27,7 +27,7 @@ LAST_FRAME_MILLISECONDS = 800
 
 
 def thumbnail_html(path: Path, *, title: str = "") -> str:
-    """Show a video as a moving picture.
+    """Show a video as a moving picture, smaller where there is little room.
 
     Args:
         path: The video file.
@@ -37,7 +37,10 @@ def thumbnail_html(path: Path, *, title: str = "") -> str:
         HTML.
     """
     words = escape(title, quote=True)
-    return f'<img src="{moving_picture(path)}" width="{SIDE}" height="{SIDE}" alt="{words}" title="{words}">'
+    return (
+        f'<img src="{moving_picture(path)}" width="{SIDE}" height="{SIDE}" alt="{words}" title="{words}" '
+        'style="max-width:100%; height:auto">'
+    )
 
 
 @functools.lru_cache(maxsize=1024)

@@ -6,14 +6,15 @@ from html import escape
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from diffret_core.course.cells import rows_of_cells
 from diffret_core.course.style import FAINT, INK, PAPER, QUIET, SIMILARITY
 
 WORD_END = "</w>"
-_BOX = "display:inline-block; text-align:center; margin:2px; padding:2px 3px; min-width:28px; font-size:12px"
+_BOX = "text-align:center; padding:2px 3px; min-width:28px; font-size:12px"
 
 
 def tokens_html(pieces: Sequence[Sequence[str]], word_ids: Int[Tensor, "T W"], word_mask: Bool[Tensor, "T W"]) -> str:
-    """Draw every token of every text as a box, one text a row.
+    """Draw every token of every text as a box, one text a row and one place a column.
 
     Args:
         pieces: The word pieces of each text, without start and end.
@@ -28,9 +29,9 @@ def tokens_html(pieces: Sequence[Sequence[str]], word_ids: Int[Tensor, "T W"], w
         kept = list(own)[: sum(mask) - 2]
         names = ["start", *kept, "end"] + ["pad"] * (len(ids) - len(kept) - 2)
         kinds = ["mark", *["piece"] * len(kept), "mark"] + ["pad"] * (len(ids) - len(kept) - 2)
-        boxes = "".join(_box(*one) for one in zip(names, ids, kinds, strict=True))
-        rows.append(f'<div style="margin:0 0 8px 0">{boxes}</div>')
-    return f'<div style="padding:8px; background:{PAPER}; color:{INK}">{"".join(rows)}</div>'
+        rows.append([_box(*one) for one in zip(names, ids, kinds, strict=True)])
+    table = rows_of_cells(rows, style="padding:2px 2px 8px 2px")
+    return f'<div style="padding:8px; background:{PAPER}; color:{INK}">{table}</div>'
 
 
 def _box(name: str, number: int, kind: str) -> str:

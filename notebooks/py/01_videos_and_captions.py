@@ -572,8 +572,8 @@ show.own_video(my_video, config)
 quiz.show("01")
 
 # %% [markdown]
-# **Next.** Frames and tokens are still numbers without meaning. Notebook 02 turns them into vectors that can be
-# compared.
+# **Next.** Frames and tokens are still numbers without meaning. [Notebook 02](02_encoders.ipynb) turns them into
+# vectors that can be compared.
 #
 # The code behind this notebook: [which frames](../diffret_core/frames/sampling.py),
 # [normalising and padding](../diffret_core/frames/preprocessing.py), [tokens](../diffret_core/encoders/clip.py),

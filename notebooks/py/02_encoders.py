@@ -800,7 +800,8 @@ for name, frames_of_growing in in_three_ways(growing, real).items():
 quiz.show("02")
 
 # %% [markdown]
-# **Next.** A video now is F vectors and a sentence W of them. Notebook 03 compares two such rows, and judges a ranking.
+# **Next.** A video now is F vectors and a sentence W of them. [Notebook
+# 03](03_similarity_and_metrics.ipynb) compares two such rows, and judges a ranking.
 #
 # The code behind this notebook: [both towers](../diffret_core/encoders/towers.py),
 # [the temporal transformer](../diffret_core/encoders/temporal.py), [CLIP models](../diffret_core/encoders/clip.py),

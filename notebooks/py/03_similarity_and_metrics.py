@@ -741,8 +741,8 @@ print("the leak is exposed: the gain is gone on queries that did not choose")
 quiz.show("03")
 
 # %% [markdown]
-# **Next.** Where do features come from in which a word meets its frame? Notebook 04 trains the encoders with nothing
-# but pairs.
+# **Next.** Where do features come from in which a word meets its frame? [Notebook
+# 04](04_contrastive_training.ipynb) trains the encoders with nothing but pairs.
 #
 # The code behind this notebook: [token interaction](../diffret_core/similarity.py), [ranks, metrics and
 # intervals](../diffret_core/metrics.py), [both directions at once](../diffret_core/evaluation.py).

@@ -266,9 +266,9 @@ print(f"the model of the course ended its training at {model.logit_scale:.1f}")
 
 # %% [markdown]
 # Which scale is right? Too small a one and too large a one both cost more. Nobody needs to know the best: it is
-# **learned** with the weights. To stay positive it is the
-# exponential of a free number, which starts at ln(1/0.07), a scale of 14.3. It is cut off at 100; CLIP's authors
-# found training unstable without that. In the package: [`Retriever.logit_scale`](../diffret_core/retriever.py).
+# **learned** with the weights. To stay positive it is the exponential of a free number, which starts at ln(1/0.07), a
+# scale of 14.3. It is cut off at 100; CLIP's authors found training unstable without that. In the package:
+# [`Retriever.logit_scale`](../diffret_core/retriever.py).
 #
 # ## Duplicates
 #
@@ -396,6 +396,7 @@ print("training  ", tuple(trained_on.shape), " [videos, moments, colours, height
 
 # %%
 held = stills.draw_stills("validation", 200, num_stills=2, side=32)
+# the first caption of each video is kept: reversed, it is written last
 held_captions = dict(reversed([(video, caption) for caption, video in collection.pairs("validation")]))
 held_captions = [held_captions[video] for video in collection.video_ids("validation")[:200]]
 train_captions = [caption for caption, video in train_pairs if video_number[video] < 800]
@@ -422,6 +423,7 @@ architecture = {
 }
 torch.manual_seed(0)
 clip = encoders.build_clip(architecture)
+start = {name: value.clone() for name, value in clip.state_dict().items()}  # the cells below begin here
 half = (0.5, 0.5, 0.5)
 train_images = normalise_frames(trained_on.flatten(0, 1), half, half).unflatten(0, trained_on.shape[:2])
 held_images = normalise_frames(held.flatten(0, 1), half, half).unflatten(0, held.shape[:2])
@@ -492,14 +494,14 @@ print(f"R@1 with random weights: {at_first:.1f} %; by chance it would be {100 / 
 # One step by hand: compute the loss, follow its gradient back to all weights, move them a little.
 
 # %%
-start = {name: value.clone() for name, value in clip.state_dict().items()}
+_ = clip.load_state_dict(start)
 by_hand = torch.optim.SGD(clip.parameters(), lr=0.03)
+by_hand.zero_grad()
 loss_before = loss_of_step(0)
 loss_before.backward()
 torch.nn.utils.clip_grad_norm_(clip.parameters(), 1.0)  # a long gradient is cut to length 1
 by_hand.step()
 print(f"the same batch: {loss_before.item():.2f} before the step, {loss_of_step(0).item():.2f} after it")
-_ = clip.load_state_dict(start)  # back to the beginning
 
 # %% [markdown]
 # It began above ln 64 = 4.16: random weights are not undecided, they are wrong with confidence.
@@ -531,6 +533,7 @@ def look(step, loss):
     return sharpening.Snapshot(step, loss, first_places(S)[0], S[shown][:, shown])
 
 
+_ = clip.load_state_dict(start)  # back to the beginning
 weights = ParameterGroup(dict(clip.named_parameters()), learning_rate=1e-3, weight_decay=0.05)
 trainer = Trainer([weights], loss_of_step, num_steps=320, warmup_fraction=0.1, max_gradient_norm=1.0)
 losses, snapshots, update = [], [look(0, loss_before.item())], sharpening.watch()
@@ -802,7 +805,7 @@ for direction, rows in (("text to video", test_S), ("video to text", test_S.T)):
 quiz.show("04")
 
 # %% [markdown]
-# **Next.** Similarity gives every candidate a score of its own. Notebook 05 asks why one would *generate* a
-# distribution over the candidates instead. The code of this notebook: [losses.py](../diffret_core/losses.py),
-# [contrastive.py](../diffret_core/training/contrastive.py),
+# **Next.** Similarity gives every candidate a score of its own. [Notebook 05](05_retrieval_as_generation.ipynb) asks
+# why one would *generate* a distribution over the candidates instead. The code of this notebook:
+# [losses.py](../diffret_core/losses.py), [contrastive.py](../diffret_core/training/contrastive.py),
 # [pretraining.py](../diffret_core/training/pretraining.py), [alike.py](../diffret_core/training/alike.py).
