@@ -144,10 +144,12 @@ class SampleCollection:
             generator_of=partial(text_generator, text),
             features_of=lambda column: (texts, one_video(videos, column)),
             meant=frozenset(caption.video_id for caption in self.captions if caption.text == text),
-            off_the_map=self._indicator(texts, similarity),
+            off_the_map=self._indicator(text, texts, similarity),
         )
 
-    def _indicator(self, texts: TextFeatures, similarity: Float[Tensor, "1 V"]) -> Callable[[int], OffTheMap] | None:
+    def _indicator(
+        self, text: str, texts: TextFeatures, similarity: Float[Tensor, "1 V"]
+    ) -> Callable[[int], OffTheMap] | None:
         """Give what says whether a sentence is off the map, with as many candidates as `search` takes."""
         indicator, videos = self.samples.indicator, self.gallery.videos
         if indicator is None:
@@ -156,7 +158,7 @@ class SampleCollection:
 
         def tell(seed: int) -> OffTheMap:
             given = videos.condition(texts.sentence, items)
-            return indicate(self.model, indicator, similarity, videos.network, given, seed=seed)
+            return indicate(self.model, indicator, text, similarity, network=videos.network, given=given, seed=seed)
 
         return tell
 
