@@ -17,7 +17,7 @@
 # %%
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 # `make lab` has installed the package. Elsewhere, as on Colab, it is found in the clone around or below this folder.
@@ -91,10 +91,11 @@ show.figure(
 from diffret_core.course.demo import rescore, run
 
 state = default_state(model.config, our_query)
-print(state)
+print("\n".join(f"{name:15} {value}" for name, value in asdict(state).items()), end="\n\n")
 first = run(collection, state)
 for one in first.results[:3]:
-    print(f"{one.rank}. {one.item.id}  similarity {one.similarity:.3f}  generated {one.generated_probability:.3f}")
+    scores = f"similarity {one.similarity:.3f}  generated {one.generated_probability:.3f}"
+    print(f"{one.rank}. {one.item.id}  {scores}")
 
 # %% [markdown]
 # Can a demo be trusted? It shows what the core computes, or it is worth nothing. So we hold it against the two ways in
@@ -112,7 +113,7 @@ print("a sentence asks: the same ranking and the same walk as search")
 
 our = torch.tensor([644])
 with torch.no_grad():
-    similarity = model.similarity(collection.texts, samples.videos)  # [T, V]; all five captions of each video
+    similarity = model.similarity(collection.texts, samples.videos)  # [T, V]
 asking = default_state(model.config, samples.video_ids[644], direction="video_to_text")
 by_video = run(collection, asking)
 made = model.generate("video_to_text", collection.texts, samples.videos, similarity, queries=our)
@@ -130,16 +131,19 @@ print("a video asks: the same candidates and the same sample as Retriever.genera
 from diffret_core.course import progress
 
 some = captions[600:630]
-tops = {
-    number: [
-        run(collection, replace(state, query=text, num_draws=1, num_steps=number)).walk.states[-1].argmax().item()
-        for text in progress.track(some, f"walks of {number} steps")
-    ]
-    for number in (1, 5, K)
-}
+
+
+def highest(text, number):
+    """Place of the candidate that a walk of so many steps puts first."""
+    asked = replace(state, query=text, num_draws=1, num_steps=number)
+    return run(collection, asked).walk.states[-1].argmax().item()
+
+
+numbers = (1, 5, K)
+tops = {number: [highest(text, number) for text in progress.track(some, "walking")] for number in numbers}
 alike = {number: sum(a == b for a, b in zip(tops[number], tops[K], strict=True)) for number in (1, 5)}
 predict.number(
-    f"For how many of 30 captions does a walk of ONE step put the same candidate first as a walk of {K} steps?",
+    f"For how many of 30 captions does a walk of ONE step put the same candidate first as one of {K} steps?",
     truth=alike[1],
     low=0,
     high=30,
@@ -156,7 +160,7 @@ predict.number(
 
 # %%
 for number, same in alike.items():
-    print(f"{number} step{'s' if number > 1 else ' '}: the same first candidate as {K} steps for {same} of 30 captions")
+    print(f"{number} step{'s' if number > 1 else ' '}: the same first candidate as {K} steps for {same} of 30")
 
 # %% [markdown]
 # ## (b) How much of an answer is noise?
@@ -201,7 +205,7 @@ from diffret_core.course.style import COMBINED, GENERATED
 
 drawn = curves_figure(
     alphas,
-    {"videos moved": Curve(moved, GENERATED), "place of the meant one": Curve(place, COMBINED, "dash")},
+    {"videos moved": Curve(moved, GENERATED), "meant video": Curve(place, COMBINED, "dash")},
     title="What the generator moves",
     across="alpha",
     up="of the first places; place",
@@ -214,7 +218,7 @@ show.figure(
 )
 
 # %% [markdown]
-# One sentence says nothing about which α is best: that is chosen on a thousand others (notebook 09).
+# One sentence says nothing about which α is best: that was chosen on others, those of the validation split.
 #
 # ### Exercise 1: who was moved?
 #
@@ -273,17 +277,15 @@ print("places won and lost sum to", int(won.sum()))
 # %%
 for eta in (0.0, 0.5, 1.0):
     walked = run(collection, replace(state, eta=eta, num_draws=8)).walk
-    middle = walked.states[len(walked.levels) // 2]
-    firsts = [walked.items[0][place].item() for place in walked.states[-1].argmax(dim=1).tolist()]
     step = (walked.states[1:] - walked.states[:-1]).abs().mean()
-    print(
-        f"eta {eta:.1f}: mean move of a step {step:.3f}, spread of 8 draws at half way {middle.std(dim=0).mean():.2f},",
-        end=" ",
-    )
-    print(f"different winners {len(set(firsts))}")
+    apart = walked.states[-1].std(dim=0).mean()
+    winners = len(set(walked.states[-1].argmax(dim=1).tolist()))
+    print(f"eta {eta:.1f}: mean move of a step {step:.3f}, 8 draws end {apart:.3f} apart", end=", ")
+    print(f"different winners: {winners}")
 
 # %% [markdown]
-# The way becomes rougher; whether the end does, you read in the last number.
+# The way becomes rougher. Whether the ends of the eight draws lie further apart, and whether they disagree about the
+# winner, you read behind it.
 #
 # ## (e) Candidates: a ceiling
 #
@@ -294,8 +296,8 @@ for eta in (0.0, 0.5, 1.0):
 from diffret_core.galleries import encode_captions
 
 with torch.no_grad():
-    rows = model.similarity(encode_captions(model, captions), samples.videos)  # [1000, 1000], the pair on the diagonal
-ranks = (rows >= rows.diagonal()[:, None]).sum(dim=1)  # 1 = best; an equal score counts against the target
+    rows = model.similarity(encode_captions(model, captions), samples.videos)  # [T, V]; pairs on the diagonal
+ranks = (rows >= rows.diagonal()[:, None]).sum(dim=1)  # 1 = best; equal scores count against the target
 for number in (1, 2, 8, 32, 128):
     print(f"N = {number:3}: at best {100 * (ranks <= number).float().mean():5.1f} % can be first")
 
@@ -364,9 +366,9 @@ for kind in ("cosine", "linear"):
     print(f"{kind}: share of noise at level K, 3K/4, K/2, K/4, 1: {shares}")
 
 # %%
-other = run(collection, replace(state, schedule="linear" if state.schedule == "cosine" else "cosine"))
 from diffret_core.course.demo.changes import changes_in_words
 
+other = run(collection, replace(state, schedule="linear" if state.schedule == "cosine" else "cosine"))
 for line in changes_in_words(first, other, num_shown=6):
     print(line)
 
@@ -389,13 +391,14 @@ for one in by_video.results[:5]:
 # ## (h) Off the map
 #
 # A ranking always has a first place. Does it mean anything? One number can tell: how *strange* a sentence is, here the
-# best similarity it reaches, negated. Notebook 10 will look for better ones.
+# best similarity it reaches, negated. Notebook 10 is about better ones.
 
 # %%
 everyday = [
-    "a dog runs along the beach", "a man plays the guitar", "two children eat ice cream", "a train leaves the station",
-    "a cook slices onions", "heavy traffic in a big city", "a cat sleeps on a sofa", "people dance at a wedding",
-    "a surfer falls into the water", "a woman reads a newspaper",
+    "a dog runs along the beach", "a man plays the guitar", "two children eat ice cream",
+    "a train leaves the station", "a cook slices onions", "heavy traffic in a big city",
+    "a cat sleeps on a sofa", "people dance at a wedding", "a surfer falls into the water",
+    "a woman reads a newspaper",
 ]  # fmt: skip
 with torch.no_grad():
     everyday_rows = model.similarity(encode_captions(model, everyday), samples.videos)
@@ -447,11 +450,11 @@ found_off_the_map = check.answer("found_off_the_map", found_off_the_map)
 # %%
 for recall in (0.9, 0.95, 0.99):
     share = float(found_off_the_map(matched, unmatched, recall))
-    print(f"{100 * recall:.0f} % of the captions pass: {100 * share:.0f} % of the everyday sentences are found")
+    print(f"{100 * recall:.0f} % of the captions pass: {100 * share:.0f} % of everyday sentences are found")
 if samples.indicator is None:
     print("This model comes without a chosen indicator; the demo says nothing of the map.")
 else:
-    print(f"The demo goes by {samples.indicator.score!r}, chosen on validation, at {samples.indicator.threshold:.3f}.")
+    print(f"The demo goes by {samples.indicator.score!r} with the threshold {samples.indicator.threshold:.3f}.")
 
 # %% [markdown]
 # We chose the threshold on the very captions that we then count: fit for an exercise, not for a claim. The demo's own
@@ -490,7 +493,7 @@ gone, kept_bytes = shorts[1], shorts[1].read_bytes()
 gone.unlink()
 print("\none renamed, one gone:")
 print(report_in_words(build_index(own.path, work / "index", model, name, num_workers=1)))
-gone.write_bytes(kept_bytes)
+assert gone.write_bytes(kept_bytes)  # back again
 
 # %% [markdown]
 # - **Renamed**: known by its content, not encoded again.
@@ -508,7 +511,8 @@ index = open_index(work / "index")
 long = next(place for place, video in enumerate(index.videos) if video.id.startswith("long/"))
 starts = [index.start_seconds[s] for s in (index.video_of_segment == long).nonzero().flatten().tolist()]
 print(f"{len(index.videos)} videos, {len(index.start_seconds)} segments")
-print(f"the long one: {index.videos[long].duration_seconds:.2f} s, segments from", [round(one, 2) for one in starts])
+print(f"the long one: {index.videos[long].duration_seconds:.2f} s", end=", ")
+print("segments from", [round(one, 2) for one in starts])
 print("its scenes begin at", [round(one, 2) for one in own.starts])
 
 # %% [markdown]
@@ -605,7 +609,7 @@ else:
         mine = open_index(work / "my_index")
         for one in search_index(mine, chosen, SENTENCE, num_results=5).results:
             print(f"{one.rank}. {one.video} at {shown_seconds(one.start_seconds)}  {one.combined_score:.3f}")
-    except (OSError, ValueError) as error:  # no such folder, no network, no video in it: what to do is in the message
+    except (OSError, ValueError) as error:  # no such folder, no network, no video: it says what to do
         print(error)
 
 # %% [markdown]
