@@ -7,10 +7,13 @@ import torch
 from tiny_demo import make_samples
 
 from diffret_core import sampler
+from diffret_core.checkpoints import save_checkpoint
+from diffret_core.course import setup
 from diffret_core.course.demo.collection import SampleCollection, text_generator
 from diffret_core.course.demo.running import levels_of, rescore, run
 from diffret_core.course.demo.state import DemoState, default_state
 from diffret_core.course.setup import Samples
+from diffret_core.off_the_map import Indicator, write_indicator
 from diffret_core.ranking import combined_scores
 from diffret_core.retriever import take_settings
 from diffret_core.schedule import noise_schedule
@@ -184,3 +187,36 @@ def test_random_queries_are_of_the_collection_and_differ(collection, samples):
     assert videos <= set(samples.video_ids)
     assert len(texts) > 2
     assert len(videos) > 2
+
+
+# --- off the map -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("score", ["similarity", "entropy", "disagreement"])
+@pytest.mark.parametrize("threshold", [-1e9, 1e9])
+def test_indicator_says_what_search_says_whatever_the_demo_is_set_to(samples, state, score, threshold):
+    indicator = Indicator(score, threshold, 0.95, len(samples.video_ids))
+    found = search(samples.model, samples.videos, samples.video_ids, TEXT, seed=3, indicator=indicator)
+    collection = SampleCollection(samples._replace(indicator=indicator))
+    for changes in ({}, {"num_candidates": 2, "num_steps": 3, "num_draws": 2, "alpha": 2.0}):
+        told = run(collection, replace(state, seed=3, **changes)).walk.off_the_map
+        assert told._replace(value=0) == found.off_the_map._replace(value=0)
+        assert told.value == pytest.approx(found.off_the_map.value, abs=1e-5)
+        assert told.is_off == (threshold < 0)
+
+
+def test_nothing_is_said_of_the_map_where_nothing_can_tell(samples, collection, state):
+    assert run(collection, state).walk.off_the_map is None
+    indicated = SampleCollection(samples._replace(indicator=Indicator("similarity", 0.0, 0.95, 4)))
+    asked = default_state(samples.model.config, samples.video_ids[0], direction="video_to_text")
+    assert run(indicated, asked).walk.off_the_map is None
+
+
+@pytest.mark.parametrize("num_videos", [4, 5], ids=["this gallery", "another gallery"])
+def test_opened_samples_have_the_indicator_of_their_gallery_only(tmp_path, num_videos):
+    model_folder = tmp_path / "model"
+    save_checkpoint(model_folder, make_samples(tmp_path).model)
+    indicator = Indicator("entropy", 2.5, 0.95, num_videos)
+    write_indicator(model_folder, indicator)
+    opened = setup.open_samples(folder=tmp_path / "collection", model_folder=model_folder)
+    assert opened.indicator == (indicator if num_videos == len(opened.video_ids) else None)

@@ -10,16 +10,17 @@ from tiny_demo import HOSTILE, make_samples
 
 from diffret_core.course.demo.changes import changes_in_words
 from diffret_core.course.demo.collection import Item, SampleCollection
-from diffret_core.course.demo.familiarity import familiarity, familiarity_in_words
+from diffret_core.course.demo.off_the_map import off_the_map_in_words
 from diffret_core.course.demo.own_videos import IndexCollection
-from diffret_core.course.demo.pictures import compared_html, places_in_words, results_html
+from diffret_core.course.demo.pictures import compared_html, places_in_words, results_html, stills_of_candidates
 from diffret_core.course.demo.running import Run, run
 from diffret_core.course.demo.state import default_state
 from diffret_core.course.demo.token_map import token_map, token_map_svg
-from diffret_core.course.demo.walk_picture import level_shown, walk_svg
+from diffret_core.course.demo.walk_picture import candidates_svg, level_shown, walk_svg
 from diffret_core.course.denoising import relative_heights
 from diffret_core.encoders import token_names, tokenize
 from diffret_core.index import build_index, open_index, search_index
+from diffret_core.off_the_map import OffTheMap
 
 TEXT = "a red circle moves left"
 
@@ -87,9 +88,9 @@ def test_results_show_each_video_with_its_numbers(answer):
 
 def test_change_of_place_is_told_with_its_direction(answer):
     one = answer().results[0]
-    assert places_in_words(one._replace(rank=2, similarity_rank=5)) == "▲ 3, by similarity 5."
-    assert places_in_words(one._replace(rank=5, similarity_rank=2)) == "▼ 3, by similarity 2."
-    assert places_in_words(one._replace(rank=2, similarity_rank=2)) == "same place by similarity"
+    assert places_in_words(one._replace(rank=2, similarity_rank=5)) == "▲ from 5."
+    assert places_in_words(one._replace(rank=5, similarity_rank=2)) == "▼ from 2."
+    assert places_in_words(one._replace(rank=2, similarity_rank=2)) == "not moved"
 
 
 def test_nothing_hostile_becomes_an_element(collection, hostile, answer):
@@ -98,6 +99,7 @@ def test_nothing_hostile_becomes_an_element(collection, hostile, answer):
         compared_html(hostile, answer(), num_shown=4),
         compared_html(answer(), hostile, num_shown=4),
         walk_svg(hostile, 1),
+        candidates_svg(hostile, []),
         token_map_svg(token_map(collection, answer(), 1)._replace(sentence=HOSTILE, words=[HOSTILE] * 7)),
     ]
     for page in pages:
@@ -114,6 +116,24 @@ def test_video_whose_file_is_gone_is_said_to_be(hostile):
     assert elements(page, "img") == []
     assert page.count("gone or cannot be read") == 2
     assert page.count("from 1:10") == 2
+
+
+def test_what_is_meant_is_marked_and_its_place_told(collection, answer):
+    caption = collection.captions[2]
+    found = answer(query=caption.text)
+    place = next(one.rank for one in found.results if one.item.id == caption.video_id)
+    page = results_html(found, num_shown=4)
+    assert f"the video it was written for: best at place {place} of 4" in page
+    assert page.count("&#9733;") == 2  # its card, and that line
+    assert "&#9733;" not in results_html(answer(), num_shown=4)
+    asked = answer(query=caption.video_id, direction="video_to_text")
+    own = [one.rank for one in asked.results if one.item.id == caption.video_id]
+    page = results_html(asked, num_shown=len(asked.results))
+    assert f"a caption of the video that asks: best at place {own[0]} of " in page
+    assert page.count("&#9733;") == len(own) + 1
+    assert elements(page, "img")[0]["alt"] == next(
+        one.words for one in collection.asking_videos if one.id == caption.video_id
+    )
 
 
 # --- the walk --------------------------------------------------------------------------------------------------------
@@ -143,9 +163,24 @@ def test_bars_are_as_high_as_the_states(answer, place):
 def test_marked_candidates_are_those_that_end_first_and_are_named(answer):
     found = answer()
     best = found.walk.states[-1, 0].argsort(descending=True).tolist()
-    words = " ".join(Page(walk_svg(found, 0)).words)
+    words = " ".join(Page(candidates_svg(found, [])).words)
     for label, column in zip(("1st", "2nd", "3rd"), best, strict=True):
         assert f"{label}: {found.candidates[column].words}" in words
+
+
+def test_candidates_are_pictured_below_their_bars(collection, answer, hostile):
+    found = answer()
+    pictures = stills_of_candidates(found)
+    images = elements(candidates_svg(found, pictures), "image")
+    bars = elements(walk_svg(found, 0), "rect")
+    assert [image["href"] for image in images] == pictures
+    for image, bar in zip(images, bars, strict=True):
+        middles = [float(one["x"]) + float(one["width"]) / 2 for one in (image, bar)]
+        assert middles[0] == pytest.approx(middles[1], abs=0.2)
+    assert stills_of_candidates(hostile) == [""] * 3  # their files are gone
+    assert elements(candidates_svg(hostile, [""] * 3), "image") == []
+    asked = answer(query=collection.asking_videos[0].id, direction="video_to_text")
+    assert stills_of_candidates(asked) == []  # captions have no picture
 
 
 def test_draws_are_dots_only_where_there_are_several(answer):
@@ -158,7 +193,7 @@ def test_draws_are_dots_only_where_there_are_several(answer):
 
 @pytest.mark.parametrize("direction", ["text_to_video", "video_to_text"])
 def test_map_adds_up_to_the_similarity(collection, answer, direction):
-    query = TEXT if direction == "text_to_video" else collection.asking_videos[1]
+    query = TEXT if direction == "text_to_video" else collection.asking_videos[1].id
     found = answer(query=query, direction=direction)
     for rank in (1, 4):
         shown = token_map(collection, found, rank)
@@ -205,7 +240,7 @@ def test_changes_count_and_name_what_moved(answer):
 
 
 def test_runs_of_both_directions_are_not_compared_by_place(collection, answer):
-    other = answer(query=collection.asking_videos[0], direction="video_to_text")
+    other = answer(query=collection.asking_videos[0].id, direction="video_to_text")
     assert "cannot be compared" in changes_in_words(answer(), other, num_shown=3)[-1]
 
 
@@ -224,24 +259,14 @@ def test_comparison_shows_both_runs_with_the_place_in_the_other(answer):
 # --- off the map -----------------------------------------------------------------------------------------------------
 
 
-def test_familiarity_is_the_share_that_falls_short():
-    assert familiarity([0.1, 0.2, 0.2, 0.4], 0.2) == 0.25
-    assert familiarity([0.1, 0.2, 0.2, 0.4], 0.05) == 0
-    assert familiarity([0.1, 0.2, 0.2, 0.4], 0.5) == 1
-
-
-def test_familiarity_compares_with_the_collections_own_captions(collection, answer):
-    usual = collection.model.similarity(collection.texts, collection.samples.videos).amax(dim=1)
-    assert collection.usual_similarity == pytest.approx(sorted(usual.tolist()), abs=1e-6)
-    found = answer()
-    low = found.walk.proposal._replace(similarity=torch.full((1, 4), -2.0))
-    assert "Probably off the map" in familiarity_in_words(
-        collection, found._replace(walk=found.walk._replace(proposal=low))
-    )
-    high = found.walk.proposal._replace(similarity=torch.full((1, 4), 2.0))
-    assert "at least that of 100%" in familiarity_in_words(
-        collection, found._replace(walk=found.walk._replace(proposal=high))
-    )
+@pytest.mark.parametrize(
+    ("is_off", "verdict"), [(True, "Off the map: probably no video"), (False, "On the map: there")]
+)
+def test_words_say_whether_a_sentence_is_off_the_map_and_why(is_off, verdict):
+    words = off_the_map_in_words(OffTheMap("similarity", -0.4, -0.5, is_off))
+    assert words.startswith(verdict)
+    assert "judged by similarity, is -0.400; " in words
+    assert words.endswith("at most -0.500.")
 
 
 # --- one's own videos ------------------------------------------------------------------------------------------------

@@ -12,12 +12,15 @@ from tiny_models import SMALL, architecture, tiny_config
 from diffret_core.course import live
 from diffret_core.course.demo import RetrievalDemo, default_state, rescore, run
 from diffret_core.course.demo import demo as demo_module
+from diffret_core.course.demo.controls import FILM
 from diffret_core.course.demo.pictures import compared_html, results_html
 from diffret_core.course.demo.token_map import token_map, token_map_svg
 from diffret_core.course.demo.view import NO_GENERATOR
 from diffret_core.course.demo.walk_picture import walk_svg
+from diffret_core.course.thumbnails import moving_picture
 from diffret_core.encoders import build_clip
 from diffret_core.index import build_index, open_index, search_index
+from diffret_core.off_the_map import Indicator
 from diffret_core.search import search
 from diffret_core.zero_shot import ZeroShot
 
@@ -219,6 +222,30 @@ def test_typed_attack_stays_words(demo):
     assert not any("<img src=x" in value for value in shown)
 
 
+def test_status_says_whether_a_sentence_is_off_the_map(samples):
+    assert "the map" not in RetrievalDemo(samples, examples=EXAMPLES).view.status.value
+    for threshold, verdict in ((-1e9, "Off the map"), (1e9, "On the map")):
+        indicated = samples._replace(indicator=Indicator("similarity", threshold, 0.95, 4))
+        demo = RetrievalDemo(indicated, examples=EXAMPLES)
+        assert verdict in demo.view.status.value
+        demo.controls.alpha.value = 3.0
+        assert verdict in demo.view.status.value
+
+
+def test_pictures_of_all_candidates_are_made_ahead(demo):
+    demo.view._ahead.wait()
+    before = moving_picture.cache_info()
+    demo.controls.alpha.value = 4.9
+    assert moving_picture.cache_info().misses == before.misses
+
+
+def test_walk_takes_as_long_whatever_its_steps(demo):
+    assert demo.controls.play.interval * (demo.controls.play.max + 1) == pytest.approx(FILM, rel=0.1)
+    demo.controls.num_steps.value = 2
+    demo.controls.run.click()
+    assert demo.controls.play.interval * 3 == FILM
+
+
 def test_demo_uses_widgets_of_both_supported_versions_with_names(demo):
     parts = everything_in(demo.whole)
     assert {type(part).__name__ for part in parts} == CORE
@@ -242,6 +269,7 @@ def test_demo_over_an_index_waits_for_the_first_sentence(tmp_path):
     build_index(write_folder(tmp_path / "videos"), tmp_path / "index", model, NAME, num_workers=1)
     demo = RetrievalDemo.of_index(open_index(tmp_path / "index"), model, num_shown=3)
     assert demo.shown is None
+    assert demo.view.explained.layout.display == "none"
     assert demo.controls.pin.disabled
     assert demo.controls.random.layout.display == "none"
     assert [value for _, value in demo.controls.direction.options] == ["text_to_video"]
@@ -252,6 +280,7 @@ def test_demo_over_an_index_waits_for_the_first_sentence(tmp_path):
     demo.controls.run.click()
     assert demo.view.results.value
     assert NO_GENERATOR not in demo.view.walk.value
+    assert demo.view.explained.layout.display == ""
 
 
 def test_model_without_generator_ranks_by_similarity_and_says_so(tmp_path):

@@ -9,6 +9,7 @@ from diffret_core.datasets import Collection, read_collection
 from diffret_core.features import VideoFeatures
 from diffret_core.galleries import encode_video_files, feature_folder
 from diffret_core.locations import sample_checkpoint, sample_folder
+from diffret_core.off_the_map import Indicator, read_indicator
 from diffret_core.retriever import Retriever, choose_device
 from diffret_core.scenes.manifest import refuse_faults
 
@@ -22,6 +23,7 @@ class Samples(NamedTuple):
         video_ids: Ids of the videos that are searched: the test split.
         videos: Their features.
         captions: The first caption of each of them, by id.
+        indicator: Says which sentences match none of these videos; None if it was not chosen for as many.
     """
 
     model: Retriever
@@ -29,6 +31,7 @@ class Samples(NamedTuple):
     video_ids: list[str]
     videos: VideoFeatures
     captions: dict[str, str]
+    indicator: Indicator | None = None
 
     def video_path(self, video_id: str) -> Path:
         """The file of a video."""
@@ -48,7 +51,8 @@ def open_samples(*, folder: Path | str | None = None, model_folder: Path | str |
     """
     folder = Path(folder or sample_folder())
     refuse_faults(folder)
-    model = _open_model(Path(model_folder or sample_checkpoint()))
+    model_folder = Path(model_folder or sample_checkpoint())
+    model = _open_model(model_folder)
     collection = read_collection("msrvtt", folder)
     video_ids = list(collection.video_ids("test"))
     captions: dict[str, str] = {}
@@ -61,7 +65,10 @@ def open_samples(*, folder: Path | str | None = None, model_folder: Path | str |
         progress=counting("looking at the videos, once"),
     )
     print(report(model, collection))
-    return Samples(model, collection, video_ids, videos, captions)
+    indicator = read_indicator(model_folder)
+    if indicator is not None and indicator.num_videos != len(video_ids):
+        indicator = None  # among fewer or more videos its threshold means something else
+    return Samples(model, collection, video_ids, videos, captions, indicator)
 
 
 def report(model: Retriever, collection: Collection) -> str:

@@ -9,20 +9,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from diffret_core.candidates import top_candidates
 from diffret_core.config import Direction
 from diffret_core.course.demo.state import DemoState
 from diffret_core.course.setup import Samples
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.galleries import encode_captions
+from diffret_core.off_the_map import OffTheMap, indicate
 from diffret_core.prepared import PreparedTexts
 from diffret_core.randomness import generator
 from diffret_core.retriever import query_generators
 from diffret_core.schedule import Denoise
 from diffret_core.search import PreparedGallery, prepare_gallery
 from diffret_core.similarity import compare_blocks
-
-NUM_ASKED = 200
-"""Captions of the collection itself, with which a query is compared to tell whether it is off the map."""
 
 
 class Item(NamedTuple):
@@ -51,6 +50,8 @@ class Proposal(NamedTuple):
             generator.
         generator_of: Gives what draws the noise of a draw, from the seed and the draw's number.
         features_of: Gives sentence and video of a column, to be compared word by frame.
+        meant: Ids of the videos that the query was written for, or that asks; none for a sentence of one's own.
+        off_the_map: Says, from a seed, whether probably no video matches; None where nothing can tell.
     """
 
     items: Sequence[Item]
@@ -58,6 +59,8 @@ class Proposal(NamedTuple):
     bind: Callable[[Int[Tensor, "M N"]], Denoise] | None
     generator_of: Callable[[int, int], torch.Generator]
     features_of: Callable[[int], tuple[TextFeatures, VideoFeatures]]
+    meant: frozenset[str] = frozenset()
+    off_the_map: Callable[[int], OffTheMap] | None = None
 
 
 def text_generator(text: str, seed: int, draw: int) -> torch.Generator:
@@ -90,15 +93,6 @@ class SampleCollection:
         return PreparedTexts(self.model, self.texts)
 
     @cached_property
-    def usual_similarity(self) -> list[float]:
-        """The highest similarity that captions of the collection itself reach, in rising order."""
-        some = self.captions[:: -(-len(self.captions) // NUM_ASKED)]
-        asking = encode_captions(self.model, [caption.text for caption in some])
-        with torch.no_grad():
-            best = self.model.similarity(asking, self.samples.videos).amax(dim=1)
-        return best.sort().values.tolist()
-
-    @cached_property
     def video_items(self) -> list[Item]:
         """What a sentence can find."""
         samples = self.samples
@@ -111,9 +105,9 @@ class SampleCollection:
         return [Item(caption.video_id, caption.text, video_path(caption.video_id)) for caption in self.captions]
 
     @property
-    def asking_videos(self) -> list[str]:
-        """Ids of the videos that can ask."""
-        return self.samples.video_ids
+    def asking_videos(self) -> list[Item]:
+        """Videos that can ask."""
+        return self.video_items
 
     @property
     def num_videos(self) -> int:
@@ -142,13 +136,31 @@ class SampleCollection:
             given = gallery.videos.condition(texts.sentence.repeat(len(items), 1), items)
             return partial(gallery.videos.network.estimate, given)
 
+        similarity = compare_blocks(asking, gallery.blocks)
         return Proposal(
             items=self.video_items,
-            similarity=compare_blocks(asking, gallery.blocks),
+            similarity=similarity,
             bind=bind,
             generator_of=partial(text_generator, text),
             features_of=lambda column: (texts, one_video(videos, column)),
+            meant=frozenset(caption.video_id for caption in self.captions if caption.text == text),
+            off_the_map=self._indicator(text, texts, similarity),
         )
+
+    def _indicator(
+        self, text: str, texts: TextFeatures, similarity: Float[Tensor, "1 V"]
+    ) -> Callable[[int], OffTheMap] | None:
+        """Give what says whether a sentence is off the map, with as many candidates as `search` takes."""
+        indicator, videos = self.samples.indicator, self.gallery.videos
+        if indicator is None:
+            return None
+        items = top_candidates(similarity, self.model.config.scoring.num_candidates)
+
+        def tell(seed: int) -> OffTheMap:
+            given = videos.condition(texts.sentence, items)
+            return indicate(self.model, indicator, text, similarity, network=videos.network, given=given, seed=seed)
+
+        return tell
 
     def _texts_for(self, video_id: str) -> Proposal:
         if video_id not in self.samples.video_ids:
@@ -168,6 +180,7 @@ class SampleCollection:
             bind=bind,
             generator_of=lambda seed, draw: query_generators("video_to_text", queries, seed=seed, draw=draw)[0],
             features_of=lambda column: (TextFeatures(*(part[column : column + 1] for part in texts)), asking),
+            meant=frozenset([video_id]),
         )
 
 

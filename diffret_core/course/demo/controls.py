@@ -7,10 +7,14 @@ from typing import Any, NamedTuple
 import ipywidgets as widgets
 
 from diffret_core.config import ModelConfig
+from diffret_core.course.demo.collection import Item
 from diffret_core.course.demo.running import DemoCollection, Run
 from diffret_core.course.demo.state import DemoState, default_state
 
 MOST_DRAWS, MOST_CANDIDATES, LARGEST_SEED = 16, 128, 2**31 - 1
+FILM, FASTEST = 6000, 120
+"""Milliseconds that a played walk takes, and the fewest that a level is shown."""
+
 _WIDE, _NARROW = "min(480px, 96%)", "min(310px, 96%)"
 _LABEL = {"description_width": "96px"}
 
@@ -80,6 +84,7 @@ class Controls(NamedTuple):
             last = max(0, len(shown.walk.levels) - 1)
             self.level.value = self.play.value = 0
             self.level.max = self.play.max = last
+            self.play.interval = max(FASTEST, FILM // (last + 1))
         chosen = 0 if is_new_walk else self.result.index
         self.result.options = [(f"{one.rank}. {one.item.words}", one.rank) for one in shown.results[:num_shown]]
         self.result.index = chosen  # what new options do to it differs between versions of ipywidgets
@@ -115,11 +120,11 @@ def make_controls(collection: DemoCollection, examples: Sequence[str]) -> Contro
     return controls
 
 
-def _of_query(video_ids: list[str], examples: Sequence[str]) -> dict[str, Any]:
+def _of_query(videos: list[Item], examples: Sequence[str]) -> dict[str, Any]:
     """Controls that say what asks."""
     directions = [("videos by a sentence", "text_to_video"), ("captions by a video", "video_to_text")]
     return {
-        "direction": _choice("find", directions if video_ids else directions[:1]),
+        "direction": _choice("find", directions if videos else directions[:1]),
         "text": widgets.Text(
             value=examples[0] if examples else "",
             placeholder="what is to be seen?",
@@ -128,7 +133,7 @@ def _of_query(video_ids: list[str], examples: Sequence[str]) -> dict[str, Any]:
             style=_LABEL,
             layout=_width(_WIDE),
         ),
-        "video": _choice("video", video_ids),
+        "video": _choice("video", [(f"{one.id}: {one.words}", one.id) for one in videos], width=_WIDE),
         "run": widgets.Button(description="Run", button_style="primary", tooltip="answer the query as set below"),
         "random": widgets.Button(
             description="Random query", tooltip="a caption of the collection, or one of its videos"
@@ -161,7 +166,7 @@ def _of_run(config: ModelConfig, most_candidates: int) -> dict[str, widgets.Widg
 
 def _of_answer() -> dict[str, widgets.Widget]:
     """Controls that choose what of an answer is looked at."""
-    play = widgets.Play(value=0, min=0, max=0, interval=250)
+    play = widgets.Play(value=0, min=0, max=0, interval=FASTEST)
     level = _whole("noise → data", 0, 0, 0)
     level.readout = False  # it would count places; the picture names the noise level
     widgets.jslink((play, "value"), (level, "value"))
@@ -174,8 +179,8 @@ def _of_answer() -> dict[str, widgets.Widget]:
     }
 
 
-def _choice(name: str, options: Sequence[Any]) -> widgets.Dropdown:
-    return widgets.Dropdown(options=options, description=name, style=_LABEL, layout=_width(_NARROW))
+def _choice(name: str, options: Sequence[Any], *, width: str = _NARROW) -> widgets.Dropdown:
+    return widgets.Dropdown(options=options, description=name, style=_LABEL, layout=_width(width))
 
 
 def _whole(name: str, value: int, low: int, high: int) -> widgets.IntSlider:

@@ -23,7 +23,7 @@ class IndexCollection:
         self.index, self.model = index, model
 
     @property
-    def asking_videos(self) -> list[str]:
+    def asking_videos(self) -> list[Item]:
         """No video can ask."""
         return []
 

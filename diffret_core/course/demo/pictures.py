@@ -2,16 +2,23 @@
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from diffret_core.course.demo.changes import changes_in_words
 from diffret_core.course.demo.collection import Item
 from diffret_core.course.demo.running import Result, Run
 from diffret_core.course.style import COMBINED, FAINT, GENERATED, INK, PAPER, SIMILARITY
-from diffret_core.course.thumbnails import thumbnail_html
+from diffret_core.course.thumbnails import still, thumbnail_html
 from diffret_core.index import shown_seconds
 
-_CARD = "display:inline-block; width:132px; margin:0 10px 10px 0; vertical-align:top; font-size:12px; line-height:1.35"
-_PAPER = f"margin:6px 0; padding:8px; background:{PAPER}; color:{INK}"
+_CARD = "display:inline-block; width:132px; margin:0 10px 10px 0; vertical-align:top; font-size:12px"
+_PAPER = f"margin:6px 0; padding:8px; background:{PAPER}; color:{INK}; line-height:1.4"
+_STILL_SIDE = 36
+_KEY = (
+    "Best first. Combined = similarity + alpha × generated probability; ▲ ▼: moved by the generator from its place by "
+    "similarity."
+)
+_MEANT = f'<b style="color:{COMBINED}">&#9733;</b>'
 
 
 def results_html(run: Run, *, num_shown: int) -> str:
@@ -24,8 +31,9 @@ def results_html(run: Run, *, num_shown: int) -> str:
     Returns:
         HTML that needs nothing else; every word, id and name in it is escaped.
     """
-    cards = "".join(map(_card, run.results[:num_shown]))
-    return f'<div style="{_PAPER}">{_heading(run)}{cards}</div>'
+    meant = run.walk.proposal.meant
+    cards = "".join(_card(one, is_meant=one.item.id in meant) for one in run.results[:num_shown])
+    return f'<div style="{_PAPER}">{_heading(run)}{cards}{_meant_in_words(run)}</div>'
 
 
 def compared_html(pinned: Run, present: Run, *, num_shown: int) -> str:
@@ -53,8 +61,8 @@ def compared_html(pinned: Run, present: Run, *, num_shown: int) -> str:
 def places_in_words(result: Result) -> str:
     """Say how a result's place differs from its place by similarity alone."""
     if result.places_won == 0:
-        return "same place by similarity"
-    return f"{'▲' if result.places_won > 0 else '▼'} {abs(result.places_won)}, by similarity {result.similarity_rank}."
+        return "not moved"
+    return f"{'▲' if result.places_won > 0 else '▼'} from {result.similarity_rank}."
 
 
 def playing_html(item: Item) -> str:
@@ -68,7 +76,21 @@ def playing_html(item: Item) -> str:
         )
 
 
-def _card(result: Result) -> str:
+def stills_of_candidates(run: Run) -> list[str]:
+    """Give a small picture of each candidate as a data URI, empty where there is none; none at all of captions."""
+    if run.state.direction == "video_to_text" or not run.walk.levels:
+        return []
+    return [_still(item.path) for item in run.candidates]
+
+
+def _still(path: Path) -> str:
+    try:
+        return still(path, side=_STILL_SIDE)
+    except (OSError, ValueError):
+        return ""
+
+
+def _card(result: Result, *, is_meant: bool) -> str:
     start = f" from {shown_seconds(result.item.start_seconds)}" if result.item.start_seconds > 0 else ""
     scores = (
         ("similarity", SIMILARITY, result.similarity),
@@ -80,16 +102,33 @@ def _card(result: Result) -> str:
         for name, colour, value in scores
     )
     return (
-        f'<div style="{_CARD}">{playing_html(result.item)}<div><b>{result.rank}.</b> {places_in_words(result)}</div>'
-        f'<div style="overflow-wrap:anywhere">{escape(result.item.words)}{start}</div>{numbers}</div>'
+        f'<div style="{_CARD}">{playing_html(result.item)}'
+        f"<div><b>{result.rank}.</b> {places_in_words(result)} {_MEANT if is_meant else ''}</div>{numbers}"
+        f'<div style="overflow-wrap:anywhere; margin-top:3px">{escape(result.item.words)}{start}</div></div>'
     )
 
 
 def _heading(run: Run) -> str:
-    asked = f"“{escape(run.state.query)}”"
+    asked, key = f"“{escape(run.state.query)}”", _KEY
     if run.state.direction == "video_to_text":
-        asked = f"captions for the video {escape(run.state.query)}"
-    return f'<div style="margin:0 0 8px 0; font-size:15px; overflow-wrap:anywhere"><b>{asked}</b></div>'
+        asking = next(one.item for one in run.results if one.item.id == run.state.query)
+        asked = f"{playing_html(asking)}<br>Captions for this video, {escape(run.state.query)}"
+        key = f"{_KEY} Above each caption the video that it was written for."
+    return (
+        f'<div style="font-size:15px; overflow-wrap:anywhere"><b>{asked}</b></div>'
+        f'<div style="font-size:12px; margin:0 0 8px 0">{key}</div>'
+    )
+
+
+def _meant_in_words(run: Run) -> str:
+    """Say where what was meant stands, where that is known."""
+    places = [one.rank for one in run.results if one.item.id in run.walk.proposal.meant]
+    if not places:
+        return ""
+    what = (
+        "a caption of the video that asks" if run.state.direction == "video_to_text" else "the video it was written for"
+    )
+    return f'<div style="font-size:12px">{_MEANT} {what}: best at place {places[0]} of {len(run.results):,}</div>'
 
 
 def _table(results: Sequence[Result], other: Run) -> str:

@@ -13,6 +13,7 @@ from diffret_core.config import ModelConfig
 from diffret_core.course.demo.collection import Item, Proposal, SampleCollection
 from diffret_core.course.demo.own_videos import IndexCollection
 from diffret_core.course.demo.state import DemoState
+from diffret_core.off_the_map import OffTheMap
 from diffret_core.ranking import combined_scores, generated_probability, order
 from diffret_core.retriever import first_state
 from diffret_core.schedule import noise_schedule
@@ -29,6 +30,7 @@ class Walk(NamedTuple):
         states: x_k of each draw at each of them.
         estimates: x_0_hat that led to each state but the first.
         seconds: Time that comparing and walking took.
+        off_the_map: Whether probably no video matches; None where nothing can tell.
     """
 
     state: DemoState
@@ -38,6 +40,7 @@ class Walk(NamedTuple):
     states: Float[Tensor, "L M N"]
     estimates: Float[Tensor, "L2 M N"]
     seconds: float
+    off_the_map: OffTheMap | None = None
 
 
 class Result(NamedTuple):
@@ -113,6 +116,7 @@ def walk(collection: DemoCollection, state: DemoState) -> Walk:
     proposal = collection.propose(state)
     items = top_candidates(proposal.similarity, state.num_candidates)
     levels, states, estimates = _denoise(collection.model.config, state, proposal, items)
+    off_the_map = None if proposal.off_the_map is None else proposal.off_the_map(state.seed)
     return Walk(
         state=state,
         proposal=proposal._replace(similarity=proposal.similarity.cpu()),
@@ -121,6 +125,7 @@ def walk(collection: DemoCollection, state: DemoState) -> Walk:
         states=states.cpu(),
         estimates=estimates.cpu(),
         seconds=time.perf_counter() - start,
+        off_the_map=off_the_map,
     )
 
 

@@ -4,17 +4,30 @@ from html import escape
 
 import ipywidgets as widgets
 
+from diffret_core.course.demo.ahead import PicturesAhead
 from diffret_core.course.demo.controls import Controls
-from diffret_core.course.demo.familiarity import familiarity_in_words
-from diffret_core.course.demo.pictures import compared_html, results_html
+from diffret_core.course.demo.off_the_map import off_the_map_in_words
+from diffret_core.course.demo.pictures import compared_html, results_html, stills_of_candidates
 from diffret_core.course.demo.running import DemoCollection, Run, levels_of
 from diffret_core.course.demo.token_map import token_map, token_map_svg
-from diffret_core.course.demo.walk_picture import walk_svg
+from diffret_core.course.demo.walk_picture import candidates_svg, walk_svg
 from diffret_core.course.live import small
 
 WIDTH = "1000px"
 NO_GENERATOR = "This model has no generator: it ranks by similarity alone."
 PINNED = "This run is pinned. Change a control and press Run: both will stand here side by side."
+INTRODUCTION = (
+    "<b>Type what you would like to see in a video, and press Enter.</b> The model compares your sentence with every "
+    "video. Its generator then lets the most similar ones, the candidates, compete: it starts from noise and removes "
+    "it step by step. Both scores are added."
+)
+HELP = """<details><summary>What do these controls do?</summary>
+<b>steps</b>: how many noise levels the walk from noise to the answer visits. <b>schedule</b>: how fast noise falls from
+level to level; the model was trained with the one that is set first. <b>eta</b>: fresh noise added at every step, 0 for
+none. <b>candidates</b>: how many of the most similar take part. <b>seed</b>: other noise to start from. <b>draws</b>:
+how many walks, each from its own noise, are averaged.<br>
+<b>alpha</b>: how much the generated probability counts beside the similarity. <b>temperature</b>: how sharply the
+generator's answer is turned into probabilities.</details>"""
 
 
 class DemoView:
@@ -28,17 +41,25 @@ class DemoView:
             num_shown: How many results are shown.
         """
         self.collection, self.num_shown = collection, num_shown
-        self.status, self.results, self.walk, self.map, self.compared = (widgets.HTML() for _ in range(5))
+        self.status, self.results, self.compared = (widgets.HTML() for _ in range(3))
+        self.walk, self.candidates, self.map = (widgets.HTML() for _ in range(3))
+        self.explained = widgets.VBox(layout=widgets.Layout(display="none"))
+        self._ahead = PicturesAhead()
 
     def say(self, words: str) -> None:
         """Write the status line."""
-        self.status.value = small(escape(words))
+        self.status.value = _lines(escape(words))
 
     def show(self, shown: Run, pinned: Run | None, *, is_new_walk: bool) -> None:
         """Show the best of a run, the run beside the pinned one, and what was done."""
         self.results.value = results_html(shown, num_shown=self.num_shown)
         self.compare(pinned, shown)
         self.tell(shown, is_new_walk=is_new_walk)
+        self.explained.layout.display = ""
+        if is_new_walk:
+            pictures = stills_of_candidates(shown)
+            self.candidates.value = candidates_svg(shown, pictures) if shown.walk.levels else ""
+            self._ahead.make(item.path for item in shown.candidates)
 
     def draw_level(self, shown: Run, place: int) -> None:
         """Show the candidates at one of the levels visited, 0 for noise."""
@@ -66,26 +87,48 @@ class DemoView:
         told = [f"{len(shown.results):,} compared, {len(shown.candidates)} of them candidates, {seconds}."]
         if shown.walk.levels:
             told.append(f"Noise levels {levels_of(self.collection.model.config, shown.state.num_steps)}.")
-        self.say(" ".join([*told, familiarity_in_words(self.collection, shown)]).strip())
+        if shown.walk.off_the_map is not None:
+            told.append(off_the_map_in_words(shown.walk.off_the_map))
+        self.say(" ".join(told))
 
 
 def arrange(controls: Controls, view: DemoView) -> widgets.VBox:
     """Put everything below one another, as wide as a notebook and narrow where the pane is narrow."""
+    view.explained.children = [
+        _words("<b>How the answer comes out of noise</b>: press play, or drag the slider."),
+        _row(controls.play, controls.back, controls.level, controls.forward),
+        view.walk,
+        view.candidates,
+        _words("<b>Which words meet which frames</b>: where the similarity of a result comes from."),
+        _row(controls.result),
+        view.map,
+    ]
     parts = [
+        _words(INTRODUCTION),
         _row(controls.direction, controls.text, controls.video),
         _row(controls.run, controls.random, controls.pin),
         _row(*controls.examples),
-        _row(*controls.of_walk, *controls.of_scores),
+        _words("<b>Steer the walk</b>, then press Run."),
+        _row(*controls.of_walk),
+        _words("<b>Steer the sum of both scores</b>; this redraws at once."),
+        _row(*controls.of_scores),
+        _words(HELP),
         view.status,
         view.results,
-        _row(controls.play, controls.back, controls.level, controls.forward),
-        view.walk,
-        _row(controls.result),
-        view.map,
         view.compared,
+        view.explained,
     ]
     return widgets.VBox(parts, layout=widgets.Layout(max_width=WIDTH, width="100%"))
 
 
 def _row(*parts: widgets.Widget) -> widgets.HBox:
     return widgets.HBox(parts, layout=widgets.Layout(flex_flow="row wrap", max_width="100%"))
+
+
+def _words(html: str) -> widgets.HTML:
+    return widgets.HTML(_lines(html))
+
+
+def _lines(html: str) -> str:
+    """HTML of several lines, closer than those of a widget."""
+    return f'<div style="font-size:13px; line-height:1.4; margin:4px 0">{html}</div>'

@@ -1,5 +1,6 @@
 """The candidates at one noise level as bars: what the demo plays, steps and scrubs through, from noise to data."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -9,8 +10,13 @@ from torch import Tensor
 from diffret_core.course.demo.running import Run, Walk
 from diffret_core.course.style import FAINT, FONT, INK, PAPER, PLACES, QUIET
 
-WIDTH, HEIGHT = 920, 250
-_LEFT, _TOP, _BOTTOM = 20, 44, 206
+WIDTH = 920
+_LEFT, _TOP, _BOTTOM, _PICTURE = 20, 14, 176, 26
+_PAPER = f"background:{PAPER}; color:{INK}; padding:0 8px; line-height:1.4; font-size:12px"
+_KEY = (
+    "A bar a candidate, the most similar on the left; its height is the state, which starts as noise. ◇: what the "
+    "network takes for the answer at this level."
+)
 
 
 class LevelShown(NamedTuple):
@@ -49,7 +55,7 @@ def level_shown(walked: Walk, place: int) -> LevelShown:
 
 
 def walk_svg(run: Run, place: int) -> str:
-    """Draw the candidates at one noise level, the most similar on the left.
+    """Draw the candidates at one noise level, the most similar on the left; `candidates_svg` belongs below it.
 
     Bars are the states, dots the single draws (where there are several), diamonds what the network takes for the
     answer. Both are stretched, each from its lowest to its highest, because a softmax does not feel what is added to
@@ -67,17 +73,48 @@ def walk_svg(run: Run, place: int) -> str:
     """
     shown = level_shown(run.walk, place)
     low, high = float(shown.draws.min()), float(shown.draws.max())
-    step = (WIDTH - 2 * _LEFT) / len(shown.state)
-    best = run.walk.states[-1].mean(dim=0).argsort(descending=True, stable=True)[: len(PLACES)].tolist()
+    middles, width = _columns(run)
+    best = _best(run)
     estimates = _heights(shown.estimate, float(shown.estimate.min()), float(shown.estimate.max()))
     draws = [_heights(one, low, high) for one in shown.draws] if len(shown.draws) > 1 else []
     marks = []
     for column, height in enumerate(_heights(shown.state, low, high)):
-        middle, winner = _LEFT + (column + 0.5) * step, best.index(column) if column in best else None
-        marks.append(_bar(middle, height, step, run.candidates[column].words, winner))
+        middle, winner = middles[column], best.index(column) if column in best else None
+        marks.append(_bar(middle, height, width, run.candidates[column].words, winner))
         marks += [f'<circle cx="{middle:.1f}" cy="{_y(one[column]):.1f}" r="2" fill="{INK}"/>' for one in draws]
         marks.append(_diamond(middle, estimates[column]))
-    return _drawing(run, shown, marks, best)
+    told = f"{levels_in_words(run, place)}. {len(shown.state)} candidates; first in the end: "
+    several = f" Dots: {len(shown.draws)} draws, each from its own noise; bars: their mean." if draws else ""
+    return (
+        f'<div style="{_PAPER}"><b style="font-size:14px">{escape(levels_in_words(run, place))}</b><div>{_KEY}{several}'
+        f"</div>{_drawing(marks, _BOTTOM, told + run.candidates[best[0]].words)}</div>"
+    )
+
+
+def candidates_svg(run: Run, pictures: Sequence[str]) -> str:
+    """Draw what stands below the bars whatever the level: who is who, and which candidates end first.
+
+    Args:
+        run: The answer.
+        pictures: A small picture of each candidate as a data URI, empty for one that has none; or none at all.
+
+    Returns:
+        SVG and names; every word in it is escaped.
+    """
+    middles, best = _columns(run)[0], _best(run)
+    marks = [_picture(middle, picture) for middle, picture in zip(middles, pictures, strict=False) if picture]
+    top = _PICTURE + 2 if marks else 0
+    marks += [
+        f'<text x="{middles[column]:.1f}" y="{top + 14}" text-anchor="middle">{place.label}</text>'
+        for place, column in zip(PLACES, best, strict=False)
+    ]
+    names = "<br>".join(
+        f'<span aria-hidden="true" style="color:{place.colour}">■</span> {place.label}: '
+        f"{escape(run.candidates[column].words)}"
+        for place, column in zip(PLACES, best, strict=False)
+    )
+    drawn = _drawing(marks, top + 20, "the candidates, the most similar on the left")
+    return f'<div style="{_PAPER}">{drawn}<div>In the end the generator alone would place<br>{names}</div></div>'
 
 
 def levels_in_words(run: Run, place: int) -> str:
@@ -96,15 +133,22 @@ def _y(height: float) -> float:
     return _BOTTOM - 6 - height * (_BOTTOM - 6 - _TOP)
 
 
-def _bar(middle: float, height: float, step: float, words: str, winner: int | None) -> str:
-    colour = FAINT if winner is None else PLACES[winner].colour
-    label = ""
-    if winner is not None:
-        label = f'<text x="{middle:.1f}" y="{_BOTTOM + 16}" text-anchor="middle">{PLACES[winner].label}</text>'
-    top = _y(height)
+def _columns(run: Run) -> tuple[list[float], float]:
+    """Middle of each candidate's column, and the width of a bar."""
+    step = (WIDTH - 2 * _LEFT) / len(run.candidates)
+    return [_LEFT + (column + 0.5) * step for column in range(len(run.candidates))], 0.72 * step
+
+
+def _best(run: Run) -> list[int]:
+    """Columns that the mean of all draws puts first in the end, best first."""
+    return run.walk.states[-1].mean(dim=0).argsort(descending=True, stable=True)[: len(PLACES)].tolist()
+
+
+def _bar(middle: float, height: float, width: float, words: str, winner: int | None) -> str:
+    colour, top = FAINT if winner is None else PLACES[winner].colour, _y(height)
     return (
-        f'<rect x="{middle - 0.36 * step:.1f}" y="{top:.1f}" width="{0.72 * step:.1f}" height="{_BOTTOM - top:.1f}" '
-        f'fill="{colour}" stroke="{QUIET}" stroke-width="0.5"><title>{escape(words)}</title></rect>{label}'
+        f'<rect x="{middle - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" height="{_BOTTOM - top:.1f}" '
+        f'fill="{colour}" stroke="{QUIET}" stroke-width="0.5"><title>{escape(words)}</title></rect>'
     )
 
 
@@ -113,30 +157,12 @@ def _diamond(middle: float, height: float) -> str:
     return f'<path d="M{middle:.1f} {y - 5:.1f} l5 5 l-5 5 l-5 -5 z" fill="{PAPER}" fill-opacity="0.7" stroke="{INK}"/>'
 
 
-def _drawing(run: Run, shown: LevelShown, marks: list[str], best: list[int]) -> str:
-    place = run.walk.levels.index(shown.k)
-    several = f", dots: {len(shown.draws)} draws, bars: their mean" if len(shown.draws) > 1 else ""
-    key = f"bar: state of a candidate, ◇: what the network takes for the answer{several}"
-    first = run.candidates[best[0]].words
-    told = f"{levels_in_words(run, place)}. {len(shown.state)} candidates; first in the end: {first}."
-    progress = _LEFT + (WIDTH - 2 * _LEFT) * place / max(1, len(run.walk.levels) - 1)
+def _picture(middle: float, picture: str) -> str:
+    return f'<image x="{middle - _PICTURE / 2:.1f}" y="0" width="{_PICTURE}" height="{_PICTURE}" href="{picture}"/>'
+
+
+def _drawing(marks: list[str], height: int, told: str) -> str:
     return (
-        f'<div style="overflow-x:auto"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}" '
-        f'style="width:100%; min-width:720px; max-width:{WIDTH}px; background:{PAPER}; font:13px {FONT}" fill="{INK}">'
-        f'<text x="{_LEFT}" y="18" font-weight="bold">{escape(levels_in_words(run, place))}</text>'
-        f'<text x="{_LEFT}" y="35" font-size="12">{escape(key)}</text>{"".join(marks)}'
-        f'<text x="{_LEFT}" y="{HEIGHT - 12}" font-size="12">noise</text>'
-        f'<text x="{WIDTH - _LEFT}" y="{HEIGHT - 12}" font-size="12" text-anchor="end">data</text>'
-        f'<line x1="{_LEFT}" y1="{HEIGHT - 6}" x2="{progress:.1f}" y2="{HEIGHT - 6}" stroke="{INK}" stroke-width="3"/>'
-        f"</svg></div>{_winners(run, best)}"
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(told)}" '
+        f'style="display:block; width:100%; max-width:{WIDTH}px; font:14px {FONT}" fill="{INK}">{"".join(marks)}</svg>'
     )
-
-
-def _winners(run: Run, best: list[int]) -> str:
-    """Name the candidates that are marked on the bars."""
-    names = "<br>".join(
-        f'<span aria-hidden="true" style="color:{place.colour}">■</span> {place.label}: '
-        f"{escape(run.candidates[column].words)}"
-        for place, column in zip(PLACES, best, strict=False)
-    )
-    return f'<div style="font-size:12px; padding:4px 8px; background:{PAPER}; color:{INK}">{names}</div>'
