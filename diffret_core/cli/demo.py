@@ -20,11 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     index = None if arguments.index is None else Path(arguments.index)
-    if index is not None:
-        from diffret_core.index import read_description
+    if index is not None and not (index / "index.json").is_file():  # anything else that is wrong is said on the page
+        raise FileNotFoundError(f"{index}: no index is there; make one with: diffret index FOLDER --out {index}")
+    try:
+        from diffret_core.course.page.notebook import page_notebook
+        from diffret_core.course.page.server import serve
 
-        read_description(index)  # what is wrong is said here, and not on the page
-    from diffret_core.course.page.server import serve
-
-    serve(index, port=arguments.port, open_browser=not arguments.no_browser)
+        serve(page_notebook(index), port=arguments.port, open_browser=not arguments.no_browser)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"the page needs {error.name}: run pip install -e '.[course]' in the project") from None
     return 0

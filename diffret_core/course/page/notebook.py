@@ -5,7 +5,12 @@ from pathlib import Path
 import nbformat
 
 TITLE = "DiffusionRet: search, and watch the answer come out of noise"
-STEPS = ("starting Python …", "loading the libraries …", "opening the videos and the model …", "drawing the page …")
+STEPS = (
+    "starting Python …",
+    "loading the libraries …",
+    "opening the videos and the model … (the very first time half a minute longer)",
+    "drawing the page …",
+)
 """What the page says while it waits: before the first cell has run, and after each of them."""
 
 

@@ -14,7 +14,7 @@ from diffret_core.index import open_index
 
 
 def open_page(index: str | None) -> widgets.VBox:
-    """Open the demo with all that it needs, also for what is asked later; what cannot be opened is said in one line.
+    """Open the demo; what cannot be opened is said in one line.
 
     Args:
         index: Folder of an index of one's own videos; None for the samples.

@@ -9,8 +9,6 @@ import nbformat
 import zmq
 from traitlets.config import Config
 
-from diffret_core.course.page.notebook import page_notebook
-
 HOST = "127.0.0.1"
 PORTS = range(8866, 8886)
 TEMPLATES = Path(__file__).parent / "jupyter"
@@ -35,11 +33,11 @@ POLICY = {
 """What a browser may load and run on this page: what comes from here, and pictures that are in the page itself."""
 
 
-def serve(index: Path | None = None, *, port: int | None = None, open_browser: bool = True) -> None:
-    """Serve the page until Ctrl-C.
+def serve(notebook: nbformat.NotebookNode, *, port: int | None = None, open_browser: bool = True) -> None:
+    """Serve a notebook as a page until Ctrl-C: only what its cells show, never their code.
 
     Args:
-        index: Folder of an index of one's own videos; None for the samples.
+        notebook: From `page_notebook`.
         port: Of this computer; None takes the first free one of PORTS.
         open_browser: Whether to open the page in a browser.
 
@@ -47,15 +45,15 @@ def serve(index: Path | None = None, *, port: int | None = None, open_browser: b
         ModuleNotFoundError: If voila is not installed.
         ValueError: If the port is taken.
     """
-    port = free_port(PORTS if port is None else range(port, port + 1))
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(TEMPLATES), os.environ.get("JUPYTER_PATH")]))
     from voila.app import Voila
 
+    port = free_port(PORTS if port is None else range(port, port + 1))
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(TEMPLATES), os.environ.get("JUPYTER_PATH")]))
     with TemporaryDirectory(prefix="diffret-demo-") as folder:
-        notebook = Path(folder) / "demo.ipynb"
-        nbformat.write(page_notebook(index), notebook)
+        path = Path(folder) / "demo.ipynb"
+        nbformat.write(notebook, path)
         server = Voila(config=page_settings(Path(folder), port, open_browser=open_browser))
-        server.initialize([str(notebook)])
+        server.initialize([str(path)])
         print(f"The demo is at http://{HOST}:{port}/ for browsers on this computer. Ctrl-C ends it.", flush=True)
         server.start()
 
