@@ -104,21 +104,28 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def opened(port: int, *, width: int = 1400) -> Iterator[Opened]:
-    """Open the page in headless Chromium, and wait for its controls. Skips where that cannot be."""
+def chromium() -> Iterator[object]:
+    """Start headless Chromium; skips where there is none, or nothing to drive it with."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     try:
-        chromium = figure_pictures.find_chromium()
+        path = figure_pictures.find_chromium()
     except FileNotFoundError as error:
         pytest.skip(str(error))
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page, asked, errors = browser.new_page(viewport={"width": width, "height": 1000}), [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("websocket", lambda one: asked.append(one.url))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"http://{HOST}:{port}/", timeout=120_000)
-        page.get_by_label("sentence").wait_for(timeout=120_000)
-        yield Opened(page, asked, errors)
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
         browser.close()
+
+
+@contextmanager
+def opened(browser, port: int) -> Iterator[Opened]:
+    """Open the page, and wait for its controls."""
+    page, asked, errors = browser.new_page(viewport={"width": 1400, "height": 1000}), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda one: asked.append(one.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"http://{HOST}:{port}/", timeout=120_000)
+    page.get_by_label("sentence").wait_for(timeout=120_000)
+    yield Opened(page, asked, errors)
+    page.close()

@@ -7,7 +7,7 @@ import socket
 import nbformat
 import pytest
 import torch
-from served_page import HOSTILE_FILES, HOSTILE_WORDS, ROOT, answer, opened, served, write_hostile_index
+from served_page import HOSTILE_FILES, HOSTILE_WORDS, ROOT, answer, chromium, opened, served, write_hostile_index
 
 from diffret_core.cli.main import main
 from diffret_core.course.page.notebook import STEPS, page_notebook
@@ -32,9 +32,15 @@ def port(index_folder):
 
 
 @pytest.fixture(scope="module")
-def seen(port):
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def seen(browser, port):
     """The page in a browser; tests go on from where the one before left it, and each begins with a query of its own."""
-    with opened(port) as seen:
+    with opened(browser, port) as seen:
         yield seen
 
 
@@ -239,8 +245,8 @@ def unharmed(page):
     return page.evaluate("window.hurt === undefined && !document.querySelector('img[src=x], svg[onload], [onerror]')")
 
 
-def test_browser_runs_nothing_of_captions():
-    with served(str(ROOT / "tests" / "hostile_page.py")) as port, opened(port) as seen:
+def test_browser_runs_nothing_of_captions(browser):
+    with served(str(ROOT / "tests" / "hostile_page.py")) as port, opened(browser, port) as seen:
         seen.page.locator("svg rect").first.wait_for(timeout=60_000)
         seen.page.get_by_role("button", name="Pin this run").click()
         seen.page.get_by_label("seed").fill("3")

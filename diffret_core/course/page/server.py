@@ -12,8 +12,8 @@ from traitlets.config import Config
 HOST = "127.0.0.1"
 PORTS = range(8866, 8886)
 TEMPLATES = Path(__file__).parent / "jupyter"
-REFILL_SECONDS = 20.0
-"""The next visitor's kernel is heated this long after the last one came, who would else wait for a busy processor."""
+REFILL_SECONDS = 3.0
+"""When a page has taken the heated kernel, the next one is started so much later: the page is being drawn meanwhile."""
 
 WIDGETS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 """The only extensions of JupyterLab that the page loads."""
