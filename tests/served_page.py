@@ -15,6 +15,7 @@ import pytest
 from own_videos import tiny_model, write_clip
 
 from diffret_core.checkpoints import load_checkpoint, save_checkpoint
+from diffret_core.config import ScoringConfig
 from diffret_core.course.page.server import HOST, PORTS, free_port
 from diffret_core.index import ModelName, build_index
 
@@ -37,7 +38,7 @@ def write_hostile_index(folder: Path) -> Path:
     """Index videos whose names are markup, with a small random model that is found again by its folder."""
     for number, name in enumerate(HOSTILE_FILES):
         write_clip(folder / "videos" / name, seed=number)
-    save_checkpoint(folder / "model", tiny_model())
+    save_checkpoint(folder / "model", tiny_model(scoring=ScoringConfig(num_candidates=len(HOSTILE_FILES))))
     model, name = load_checkpoint(folder / "model"), ModelName("checkpoint", str(folder / "model"))
     report = build_index(folder / "videos", folder / "index", model, name, num_workers=1)
     assert report.num_encoded == len(HOSTILE_FILES)

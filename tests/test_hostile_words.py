@@ -134,10 +134,12 @@ def test_saved_page_runs_nothing_and_shows_names_as_they_are(plots):
         pointed = (
             "bar => Plotly.Fx.hover(document.querySelector('.js-plotly-plot'), [{curveNumber: 0, pointNumber: bar}])"
         )
-        for bar in range(page.locator(".js-plotly-plot .bars path").count()):
+        said = ""
+        for bar in range(len(HOSTILE_FILES)):
             page.evaluate(pointed, bar)
-            said = page.text_content(".hoverlayer")
-            assert any(name in said for name in HOSTILE_FILES), said
+            page.locator(".hoverlayer", has_text=f"candidate {bar + 1}:").wait_for(state="attached")
+            said += page.text_content(".hoverlayer")
+        assert [name for name in HOSTILE_FILES if name not in said] == []
         harmed = "document.querySelector('img[src=x], svg[onload], [onerror], .main-svg a')"
         assert page.evaluate(f"window.hurt === undefined && {harmed} === null")
         assert [address for address in asked if not address.startswith(("file:", "data:", "blob:"))] == []

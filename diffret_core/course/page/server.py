@@ -1,5 +1,6 @@
 """Serves the demo by voila: to this computer only, no file but the page's own parts, nothing from another host."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -7,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 import zmq
+from tornado.web import HTTPError
 from traitlets.config import Config
 
 HOST = "127.0.0.1"
@@ -55,7 +57,8 @@ def serve(notebook: nbformat.NotebookNode, *, port: int | None = None, open_brow
         server = Voila(config=page_settings(Path(folder), port, open_browser=open_browser))
         server.initialize([str(path)])
         print(f"The demo is at http://{HOST}:{port}/ for browsers on this computer. Ctrl-C ends it.", flush=True)
-        server.start()
+        with contextlib.suppress(HTTPError):  # it ends before its kernel has started, which voila cannot end then
+            server.start()
 
 
 def free_port(ports: range) -> int:
