@@ -130,3 +130,15 @@ def opened(browser, port: int) -> Iterator[Opened]:
     page.get_by_label("sentence").wait_for(timeout=120_000)
     yield Opened(page, asked, errors)
     page.close()
+
+
+def bars(page):
+    """Heights of the bars on the page, in pixels, by the name of their candidate."""
+    read = "all => all.map(one => [one.textContent, Number(one.parentElement.getAttribute('height'))])"
+    return dict(page.eval_on_selector_all("svg rect > title", read))
+
+
+def stretched(values):
+    """Values from 0 for the lowest to 1 for the highest."""
+    low, high = min(values), max(values)
+    return [(value - low) / (high - low) for value in values]

@@ -7,7 +7,18 @@ import socket
 import nbformat
 import pytest
 import torch
-from served_page import HOSTILE_FILES, HOSTILE_WORDS, ROOT, answer, chromium, opened, served, write_hostile_index
+from served_page import (
+    HOSTILE_FILES,
+    HOSTILE_WORDS,
+    ROOT,
+    answer,
+    bars,
+    chromium,
+    opened,
+    served,
+    stretched,
+    write_hostile_index,
+)
 
 from diffret_core.cli.main import main
 from diffret_core.course.page.notebook import STEPS, page_notebook
@@ -166,17 +177,6 @@ def test_pickle_in_the_place_of_an_index_file_is_refused_unopened(index_folder, 
 
 
 # --- in a browser ----------------------------------------------------------------------------------------------------
-
-
-def bars(page):
-    """Heights of the bars on the page, in pixels, by the name of their candidate."""
-    read = "all => all.map(one => [one.textContent, Number(one.parentElement.getAttribute('height'))])"
-    return dict(page.eval_on_selector_all("svg rect > title", read))
-
-
-def stretched(values):
-    low, high = min(values), max(values)
-    return [(value - low) / (high - low) for value in values]
 
 
 def test_browser_shows_the_distribution_that_the_core_computes(seen, index_folder):
