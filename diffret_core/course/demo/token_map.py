@@ -97,7 +97,8 @@ def token_map_svg(shown: TokenMap) -> str:
         ]
     told = f"{num_words} words by {num_frames} frames, similarity {shown.similarity:.3f}"
     return (
-        f'<div style="overflow-x:auto; background:{PAPER}; color:{INK}; padding:8px"><div style="font-size:13px">'
+        f'<div style="overflow-x:auto; background:{PAPER}; color:{INK}; padding:8px; line-height:1.4">'
+        '<div style="font-size:13px">'
         f"<b>“{escape(shown.sentence)}”</b> against the video: {told}. Blue: alike; orange: opposed; framed: the best "
         f'frame of a word.</div><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(told)}" style="font:12px {FONT}" fill="{INK}">{"".join(marks)}</svg></div>'

@@ -139,4 +139,6 @@ def _winners(run: Run, best: list[int]) -> str:
         f"{escape(run.candidates[column].words)}"
         for place, column in zip(PLACES, best, strict=False)
     )
-    return f'<div style="font-size:12px; padding:4px 8px; background:{PAPER}; color:{INK}">{names}</div>'
+    return (
+        f'<div style="font-size:12px; line-height:1.4; padding:4px 8px; background:{PAPER}; color:{INK}">{names}</div>'
+    )

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,9 +48,10 @@ def serve(notebook: nbformat.NotebookNode, *, port: int | None = None, open_brow
         ModuleNotFoundError: If voila is not installed.
         ValueError: If the port is taken.
     """
-    from voila.app import Voila
-
     port = free_port(PORTS if port is None else range(port, port + 1))
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # a checker of addresses, never asked here,
+    from voila.app import Voila  # that takes two thirds of the time of this import
+
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(TEMPLATES), os.environ.get("JUPYTER_PATH")]))
     with TemporaryDirectory(prefix="diffret-demo-") as folder:
         path = Path(folder) / "demo.ipynb"
