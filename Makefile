@@ -3,12 +3,14 @@
 #   PYTHON=python3.12     interpreter for .venv (remembered; python3 where .venv is new)
 #   TORCH_INDEX=URL       a further package index to take torch from, such as https://download.pytorch.org/whl/cpu
 #   LAB_ARGS="..."        options for JupyterLab, such as "--no-browser --port 8899"
+#   INDEX=folder          which of your own videos `make demo` searches: an index that `diffret index` has made
+#   DEMO_ARGS="..."       options for `diffret demo`, such as "--no-browser --port 8900"
 #   NOTEBOOKS="00 03"     which notebooks `make notebooks` makes; all of them where it is empty
 #   RUNS="seed1 seed2"    which trainings `make weights` does; all of them where it is empty
 #   TEST_ARGS="..."       options for pytest, such as "-k schedule -x", or "-n 4" for four processes in place of two
 
 .DEFAULT_GOAL := help
-.PHONY: help lab reset test test-all check notebooks site weights clean
+.PHONY: help lab demo reset test test-all check notebooks site weights clean
 
 environment = $(or $(PYTHON),python3) tools/environment.py $(1) \
 	$(if $(PYTHON),--python-chosen) $(if $(TORCH_INDEX),--torch-index "$(TORCH_INDEX)")
@@ -22,6 +24,10 @@ help:  ## show this list
 lab:  ## set up .venv and open JupyterLab on the first notebook
 	@$(call environment,lab)
 	@.venv/bin/python -m jupyterlab --config=tools/jupyter_lab_config.py $(LAB_ARGS)
+
+demo:  ## open the live demo as a page of its own, in a browser on this computer
+	@$(call environment,lab)
+	@.venv/bin/diffret demo $(if $(INDEX),--index "$(INDEX)") $(DEMO_ARGS)
 
 reset:  ## restore the notebooks; what was in them is kept in my_answers/
 	@$(call environment,lab)

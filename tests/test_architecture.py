@@ -73,6 +73,7 @@ OWNERS = {
     "plotly": {"course"},
     "ipywidgets": {"course"},
     "IPython": {"course"},
+    "voila": {"course"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "misc", "common", "v2"}
 BASES = {"Module", "NamedTuple"}

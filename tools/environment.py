@@ -34,7 +34,7 @@ OLDEST_PYTHON = (3, 11)
 SIZES = """\
 Setting up .venv. With a CPU build of torch: 0.5 GB to download, 1.8 GB on disk. With the CUDA build, which is what
 Linux gets unless TORCH_INDEX names another index: 3.0 GB to download, 5.7 GB on disk. The tools of `make test` add
-0.05 GB and 0.2 GB. It takes one to several minutes, once."""
+0.1 GB and 0.4 GB. It takes one to several minutes, once."""
 
 
 def main() -> int:

@@ -18,7 +18,8 @@ c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
 
 # Jupytext pairs only in `make notebooks`: a learner's save must never rewrite a script nor block opening a notebook.
-c.ServerApp.jpserver_extensions = {"jupyterlab_jupytext": False}
+# voila serves `make demo` and nothing here; its button in notebooks is switched off in page_config.json.
+c.ServerApp.jpserver_extensions = {"jupyterlab_jupytext": False, "voila.server_extension": False}
 
 # Jupyter's default time-out is longer than tornado allows; this is what tornado then sets, without its warning.
 c.ServerApp.tornado_settings = {"ws_ping_timeout": 30_000}

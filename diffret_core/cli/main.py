@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 
-COMMANDS = ("search", "index", "evaluate", "features", "train", "doctor", "samples", "parity", "bench", "study")
+COMMANDS = ("search", "index", "demo", "evaluate", "features", "train", "doctor", "samples", "parity", "bench", "study")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -44,7 +44,7 @@ def slider(names: Sequence[str], prefix: str) -> dict:
         names: Names of the frames, in order; the name of the present one is shown.
         prefix: What is said before it.
     """
-    steps = [{"label": name, "method": "animate", "args": [[name], at_once(0)]} for name in names]
+    steps = [{"label": as_plain_text(name), "method": "animate", "args": [[name], at_once(0)]} for name in names]
     return {
         "steps": steps,
         "active": 0,

@@ -11,7 +11,7 @@ from diffret_core.course.style import COMBINED, FAINT, GENERATED, INK, PAPER, SI
 from diffret_core.course.thumbnails import still, thumbnail_html
 from diffret_core.index import shown_seconds
 
-_CARD = "display:inline-block; width:132px; margin:0 10px 10px 0; vertical-align:top; font-size:12px"
+_CARD = "display:inline-block; width:132px; margin:0 10px 10px 0; vertical-align:top; font-size:12px; line-height:1.35"
 _PAPER = f"margin:6px 0; padding:8px; background:{PAPER}; color:{INK}; line-height:1.4"
 _STILL_SIDE = 36
 _KEY = (

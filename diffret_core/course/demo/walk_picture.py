@@ -163,6 +163,7 @@ def _picture(middle: float, picture: str) -> str:
 
 def _drawing(marks: list[str], height: int, told: str) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(told)}" '
-        f'style="display:block; width:100%; max-width:{WIDTH}px; font:14px {FONT}" fill="{INK}">{"".join(marks)}</svg>'
+        f'<div style="overflow-x:auto"><svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(told)}" '
+        f'style="display:block; width:100%; min-width:720px; max-width:{WIDTH}px; font:14px {FONT}" fill="{INK}">'
+        f"{''.join(marks)}</svg></div>"
     )
