@@ -112,7 +112,7 @@ def auroc(matched: Float[Tensor, " M"], unmatched: Float[Tensor, " U"]) -> float
     Raises:
         ValueError: If one of them is empty or not finite.
     """
-    return float(_measures(matched, unmatched, *_once(matched, unmatched), RECALL)[0][0])
+    return float(_measures(matched, unmatched, _once(matched, unmatched), RECALL)[0][0])
 
 
 def false_positive_rate(
@@ -128,7 +128,7 @@ def false_positive_rate(
     Raises:
         ValueError: If one of them is empty or not finite.
     """
-    return float(_measures(matched, unmatched, *_once(matched, unmatched), recall)[1][0])
+    return float(_measures(matched, unmatched, _once(matched, unmatched), recall)[1][0])
 
 
 def resampled(num_queries: int, generator: np.random.Generator, num_resamples: int = 1000) -> Int[np.ndarray, "S Q"]:
@@ -155,11 +155,9 @@ def detection_measures(
     Raises:
         ValueError: If there are no scores of a sort, or one is not finite.
     """
-    counts = (
-        np.concatenate([once, drawn])
-        for once, drawn in zip(_once(matched, unmatched), (matched_counts, unmatched_counts), strict=True)
-    )
-    return _measures(matched, unmatched, *counts, RECALL)
+    of_matched, of_unmatched = _once(matched, unmatched)
+    counts = np.concatenate([of_matched, matched_counts]), np.concatenate([of_unmatched, unmatched_counts])
+    return _measures(matched, unmatched, counts, RECALL)
 
 
 def interval_of(measure: Float[np.ndarray, " S1"]) -> Interval:
@@ -208,7 +206,7 @@ def calibration_error(bins: Float[Tensor, "bins 3"]) -> float:
 
 
 def _measures(
-    matched: Tensor, unmatched: Tensor, matched_counts: np.ndarray, unmatched_counts: np.ndarray, recall: float
+    matched: Tensor, unmatched: Tensor, counts: tuple[np.ndarray, np.ndarray], recall: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measure every resample: go up through the distinct scores and count who lies at or below each."""
     _check(matched)
@@ -216,10 +214,10 @@ def _measures(
     value = torch.cat([matched, unmatched]).cpu().numpy()
     order = value.argsort(kind="stable")
     start = np.flatnonzero(np.r_[True, np.diff(value[order]) > 0])
-    zeros = np.zeros_like(matched_counts), np.zeros_like(unmatched_counts)
+    zeros = np.zeros_like(counts[0]), np.zeros_like(counts[1])
     at = [
         np.add.reduceat(np.concatenate(parts, axis=1)[:, order], start, axis=1)
-        for parts in ((matched_counts, zeros[1]), (zeros[0], unmatched_counts))
+        for parts in ((counts[0], zeros[1]), (zeros[0], counts[1]))
     ]
     below = at[0].cumsum(axis=1)
     pairs = (at[1] * (below - at[0] / 2)).sum(axis=1)
@@ -228,8 +226,8 @@ def _measures(
     return pairs / (len(matched) * len(unmatched)), passing / len(unmatched)
 
 
-def _once(*scores: Tensor) -> list[np.ndarray]:
-    return [np.ones((1, len(score)), dtype=np.int64) for score in scores]
+def _once(matched: Tensor, unmatched: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    return np.ones((1, len(matched)), dtype=np.int64), np.ones((1, len(unmatched)), dtype=np.int64)
 
 
 def _num_passing(num_matched: int, recall: float) -> int:

@@ -3,9 +3,10 @@
 Each is made of one caption by one change, so that everything else about it is as in a caption that is matched.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from diffret_core.randomness import numpy_generator
 from diffret_core.scenes.annotations import AnnotatedScene, annotate
 from diffret_core.scenes.captions import Caption
+from diffret_core.scenes.claims import ActorClaim
 from diffret_core.scenes.sampling import choose
 from diffret_core.scenes.splits import COLLECTION_SEED, SPLITS, SceneIndex
 from diffret_core.scenes.vocabulary import BACKGROUNDS, COLOURS, HIDDEN, MOTIONS, ROUND, SHAPES, UNSEEN_PAIRS
@@ -151,16 +153,12 @@ def _known_changes(entry: AnnotatedScene, rng: np.random.Generator) -> Iterator[
     caption = entry.captions[0]
     claim = caption.claim
     for number, said in enumerate(claim.actors):
-        for attribute, values in _LOOKS.items():
-            own = getattr(said, attribute)
-            for value in values:
-                if own is not None and value != own:
-                    yield Changed(_with_look(caption, number, attribute, value), entry.video_id, attribute)
-        for place in _said_motions(caption, number):
-            for value in MOTIONS:
-                if value not in said.motions:
-                    verb = choose(rng, VERBS[value])
-                    yield Changed(_with_motion(caption, number, place, value, verb), entry.video_id, "motion")
+        for attribute, value in _other_looks(said, _LOOKS):
+            yield Changed(_with_look(caption, number, attribute, value), entry.video_id, attribute)
+        for place, value in product(_said_motions(caption, number), MOTIONS):
+            if value not in said.motions:
+                verb = choose(rng, VERBS[value])
+                yield Changed(_with_motion(caption, number, place, value, verb), entry.video_id, "motion")
     if claim.background is not None:
         for value in BACKGROUNDS:
             if value != claim.background:
@@ -176,15 +174,20 @@ def _known_changes(entry: AnnotatedScene, rng: np.random.Generator) -> Iterator[
 
 def _never_seen_changes(entry: AnnotatedScene) -> Iterator[Changed]:
     caption = entry.captions[0]
+    looks = {attribute: NEVER_SEEN[attribute] for attribute in ("colour", "shape")}
     for number, said in enumerate(caption.claim.actors):
-        for attribute in ("colour", "shape"):
-            if getattr(said, attribute) is not None:
-                for value in NEVER_SEEN[attribute]:
-                    yield Changed(_with_look(caption, number, attribute, value), entry.video_id, attribute)
-        for place in _said_motions(caption, number):
-            for value in NEVER_SEEN["motion"]:
-                verb = _VERBS_NEVER_SEEN[value]
-                yield Changed(_with_motion(caption, number, place, value, verb), entry.video_id, "motion")
+        for attribute, value in _other_looks(said, looks):
+            yield Changed(_with_look(caption, number, attribute, value), entry.video_id, attribute)
+        for place, value in product(_said_motions(caption, number), NEVER_SEEN["motion"]):
+            verb = _VERBS_NEVER_SEEN[value]
+            yield Changed(_with_motion(caption, number, place, value, verb), entry.video_id, "motion")
+
+
+def _other_looks(said: ActorClaim, looks: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """Give all other values of the attributes that a caption says of an actor."""
+    for attribute, values in looks.items():
+        own = getattr(said, attribute)
+        yield from ((attribute, value) for value in values if own is not None and value != own)
 
 
 def _said_motions(caption: Caption, number: int) -> list[int]:

@@ -166,8 +166,8 @@ def _rows(
             risks.append(float(risk_coverage(torch.cat([matched, own]), all_wrong).mean()))
         aurocs, rates = zip(*measures, strict=True)
         mean = (sum(one) / len(kinds) for one in (aurocs, rates, risks))
-        of_kinds = zip(kinds, map(len, unmatched), aurocs, rates, risks, strict=True)
-        for kind, number, auroc, rate, risk in [*of_kinds, (MEAN, sum(map(len, unmatched)), *mean)]:
+        measured_kinds: list[tuple[Any, ...]] = [*zip(kinds, map(len, unmatched), aurocs, rates, risks, strict=True)]
+        for kind, number, auroc, rate, risk in [*measured_kinds, (MEAN, sum(map(len, unmatched)), *mean)]:
             about = {"method": score, "kind": kind, "num_queries": number, "num_matched": len(matched)}
             measured = {**_interval("auroc", auroc), **_interval("fpr95", rate), "risk_area": round(risk, 4)}
             others = {"calibration_error": errors.get(score, float("nan")), "threshold": threshold_at_recall(matched)}
