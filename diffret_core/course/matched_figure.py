@@ -13,7 +13,7 @@ from diffret_core.course.style import COMBINED, FAINT, GENERATED, INK
 from diffret_core.detection import auroc, false_positive_rate, threshold_at_recall
 
 NUM_BINS = 30
-_HEIGHT = 430
+_HEIGHT = 470
 
 
 class Scored(NamedTuple):

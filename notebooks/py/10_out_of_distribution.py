@@ -124,7 +124,8 @@ def ranks_in(text, video):
 
 
 parts = [slice(first, first + 300) for first in (0, 300, 600)]
-usual = [(TextFeatures(*(one[part] for one in texts)), VideoFeatures(*(one[part] for one in videos))) for part in parts]
+text_parts = [TextFeatures(*(one[part] for one in texts)) for part in parts]
+usual = list(zip(text_parts, (VideoFeatures(*(one[part] for one in videos)) for part in parts), strict=True))
 ranks = {}
 for name, some in {"usual": usual, **galleries}.items():
     found = [ranks_in(*gallery) for gallery in some]
@@ -223,7 +224,7 @@ if (studies / "training" / "table.csv").is_file():
             points = 100 * float((pair[0] == 1).float().mean() - (pair[1] == 1).float().mean())
             print(f"{name:13} {direction:14} {Gain(points, low, high)!s:22} {verdict(low, high)}")
 else:
-    print("the study of several seeds is not among the samples yet; docs/results.md has three seeds, run by hand")
+    print("the study of several seeds is not among the samples; docs/results.md has three, run by hand")
 run_if_possible("evaluate")
 
 # %% [markdown]
@@ -244,7 +245,8 @@ with torch.no_grad():
 score = -of_four.amax(dim=1)
 assert torch.equal(score, detection.low_maximum(of_four))
 for (text, has_answer), best, value in zip(four.items(), of_four.amax(dim=1), score, strict=True):
-    print(f"best similarity {best:.3f}  score {value:.3f}  {'matched  ' if has_answer else 'unmatched'} {text}")
+    kind = "matched  " if has_answer else "unmatched"
+    print(f"best similarity {best:.3f}  score {value:.3f}  {kind} {text}")
 
 # %% [markdown]
 # ## How good is a score?
@@ -345,7 +347,7 @@ with torch.no_grad():
     of_miss = model.similarity(model.encode_texts([miss.caption.text]), videos)[0]
 best = [samples.video_ids[video] for video in of_miss.topk(4).indices.tolist()]
 print(f"asked: “{miss.caption.text}”")
-print(f"its best similarity is {of_miss.max():.3f}, that of our query {-score[0]:.3f}; these are its best videos")
+print(f"its best similarity is {of_miss.max():.3f}, that of our query {-score[0]:.3f}; its best videos:")
 HTML(cards(samples.collection, [(samples.captions[video], video) for video in best]))
 
 # %% [markdown]
@@ -622,8 +624,8 @@ print(f"{chosen}: of 100 matched sentences 5 are flagged, of 100 near misses {10
 for share in (0.05, 0.2, 0.5):
     right, wrong = share * (1 - passing), (1 - share) * 0.05
     of_flags, of_others = 100 * right / (right + wrong), 100 * share * passing / (1 - right - wrong)
-    print(f"if {100 * share:2.0f} of 100 searches are near misses: {of_flags:3.0f} % of the flags are right, ", end="")
-    print(f"{of_others:3.0f} % of the unflagged match nothing")
+    print(f"if {100 * share:2.0f} of 100 searches are near misses: {of_flags:3.0f} % of the flags ", end="")
+    print(f"are right, {of_others:3.0f} % of the unflagged match nothing")
 
 # %% [markdown]
 # So a flag and its absence say different things. *Not flagged* never means *there is an answer*. That is why `diffret
@@ -701,8 +703,8 @@ if indicator is None:
     print("this model has no indicator; `diffret study ood --shipped --ship` makes one")
 elif indicator.score == "similarity":
     passing = 100 * float((every <= indicator.threshold).float().mean())
-    print(f"{indicator.score}, threshold {indicator.threshold:.3f}: promised {100 * indicator.recall:.0f} % ", end="")
-    print(f"on validation, keeps {passing:.1f} % of the 1,000 test sentences")
+    print(f"{indicator.score}, threshold {indicator.threshold:.3f}, chosen on validation: ", end="")
+    print(f"promised {100 * indicator.recall:.0f} %, keeps {passing:.1f} % of the 1,000 test sentences")
 else:
     print(f"chosen: {indicator.score}, threshold {indicator.threshold:.3f}")
 
@@ -736,8 +738,10 @@ show.figure(
 for mix, own in risks.items():
     areas = sorted((float(risk.mean()), name) for name, risk in own.items())
     print(f"{mix:15} mean risk, lowest first:", ", ".join(f"{name} {area:.3f}" for area, name in areas))
-own = {name: study.mean("risk_area", **of, kind="near misses", method=name) for name in looks if name in values}
-print("whole study, near misses:", ", ".join(f"{name} {own[name]:.3f}" for name in sorted(own, key=own.get)))
+tested = [name for name in looks if name in values]
+risk_of = {name: study.mean("risk_area", **of, kind="near misses", method=name) for name in tested}
+order = ", ".join(f"{name} {risk_of[name]:.3f}" for name in sorted(risk_of, key=risk_of.get))
+print(f"whole study, near misses: {order} (no intervals)")
 
 # %% [markdown]
 # **What to see.** *With an answer* asks another question than detection: which of the answers are right? Compare the
@@ -779,8 +783,8 @@ off = 100 * float(probability[len(asked) :].amax(dim=1).mean())
 print(f"for sentences that match nothing the generator still claims {off:.0f} % on average")
 
 # %% [markdown]
-# The last line is the catch: calibration is measured on queries that *have* an answer. Off the map a well-calibrated
-# claim is just as confident about nothing.
+# The last line is the catch: calibration is measured on queries that *have* an answer. Off the map every claim is
+# wrong, however well calibrated.
 #
 # ## Now you: where does your sentence land?
 #
@@ -802,18 +806,22 @@ landing_box(samples, three, indicator, examples)
 # Written by the numbers above, on this collection and this model:
 
 # %%
-together = [verdict(gain.low, gain.high) for gain in more.values()]
-said = {"helps": "more", "hurts": "less", "not decided": "no provably other amount"}
-for name, gain in zip(more, together, strict=True):
-    print(f"- transfer: on {name} the generator adds {said[gain]} than on the usual test.")
+more_words = {"helps": "yes", "hurts": "no, less", "not decided": "not decided"}
+for name, gain in more.items():
+    own = [gains[f"{name}, {direction.replace('_', '-')}"] for direction in DIRECTIONS]
+    there = ", ".join(verdict(one.low, one.high) for one in own)
+    print(f"- {name}: does the generator help (texts ask, videos ask)? {there}. ", end="")
+    print(f"More than on the map? {more_words[verdict(gain.low, gain.high)]}.")
 areas = {kind: study.mean("auroc", **of, kind=kind, method=chosen) for kind in kinds}
 good = [kind for kind, area in areas.items() if area >= 0.95]
 poor = [kind for kind in areas if kind not in good]
 how = "clearly below it" if below else "near it"
 print(f"- detection: {chosen} was chosen; the generator's best score lies {how}.")
+print(f"- which answers to trust, near misses among them, by mean risk: {order}.")
 print(f"- told apart well, AUROC at least 0.95: {', '.join(good) or 'none'}.")
 print(f"- not told apart well: {', '.join(poor) or 'none'}.")
-print(f"- mean over the kinds {mean_auroc[chosen]:.3f}, near misses {areas['near misses']:.3f}; the aim was 0.95.")
+mean, near = mean_auroc[chosen], areas["near misses"]
+print(f"- mean over the kinds {mean:.3f}, near misses {near:.3f}; the aim was 0.95.")
 
 # %% [markdown]
 # ## What you can now say
