@@ -186,10 +186,10 @@ def test_landing_box_says_what_a_search_says(samples, compared, threshold):
 
 def test_landing_box_names_words_that_were_never_learned(samples, compared):
     box = landing_box.make_landing_box(samples, compared, None, EXAMPLES)
-    assert "words never learned: dog." in box.result.value
+    assert "Words never learned: dog." in box.result.value
     assert "this model has no indicator" in box.result.value
     box.examples[1].click()
-    assert "all words are known" in box.result.value
+    assert "All words are known" in box.result.value
 
 
 def test_landing_box_has_words_on_all_examples_where_there_is_no_kernel(samples, compared, monkeypatch):

@@ -73,7 +73,7 @@ def _asker(samples: Samples, scores: Mapping[str, Scored], indicator: Indicator 
 def _heading(found: Search, unknown: Sequence[str]) -> str:
     off = found.off_the_map
     verdict = "this model has no indicator" if off is None else str(off)
-    words = f"words never learned: {', '.join(unknown)}" if unknown else "all words are known"
+    words = f"Words never learned: {', '.join(unknown)}" if unknown else "All words are known"
     return (
         f"<p><b>“{escape(found.text)}”</b>. <code>diffret search</code> says: <b>{escape(verdict)}</b>. "
         f"{escape(words)}.</p>"

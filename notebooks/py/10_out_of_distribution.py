@@ -402,7 +402,7 @@ lowest_threshold = check.answer("lowest_threshold", lowest_threshold)
 # <details>
 # <summary>Hint 2</summary>
 #
-# How many must pass? `recall * len(matched)`, rounded *up*: `math.ceil`. Rounding errors such as 3.0000000004 are
+# How many must pass? `recall * len(matched)`, rounded *up*: `np.ceil`. Rounding errors such as 3.0000000004 are
 # cured by `round(..., 9)` before it.
 #
 # </details>
@@ -411,7 +411,7 @@ lowest_threshold = check.answer("lowest_threshold", lowest_threshold)
 #
 # ```python
 # def lowest_threshold(matched, recall):
-#     needed = math.ceil(round(recall * len(matched), 9))
+#     needed = int(np.ceil(round(recall * len(matched), 9)))
 #     return matched.sort().values[needed - 1]
 # ```
 #
