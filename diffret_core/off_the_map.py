@@ -28,6 +28,8 @@ from diffret_core.word_pairs import WordPairs, share_unknown
 INDICATOR_FILE = "off_the_map.json"  # beside a model's weights
 LEVEL_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Noise levels at which an answer is reconstructed, as shares of K."""
+SIMILARITY_SCORES = ("similarity", "margin", "energy", "softmax")
+"""Names of the scores that need no generator."""
 NUM_DRAWS = 4
 """Fewest draws that are compared, and noisings of an answer that are reconstructed."""
 
@@ -64,6 +66,11 @@ class OffTheMap(NamedTuple):
     value: float
     threshold: float
     is_off: bool
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        verdict = "probably no video matches" if self.is_off else "no sign that nothing matches"
+        return f"{verdict} ({self.score} {self.value:.3f}, threshold {self.threshold:.3f})"
 
 
 def write_indicator(folder: Path, indicator: Indicator) -> None:

@@ -10,6 +10,7 @@ from diffret_core.config import DIRECTIONS, ScoringConfig
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.off_the_map import (
     NUM_DRAWS,
+    SIMILARITY_SCORES,
     generator_scores,
     reconstruction_levels,
     similarity_scores,
@@ -102,3 +103,7 @@ def test_video_queries_may_repeat_a_video(model, asked):
     once, _ = generator_scores(model, "video_to_text", texts, videos, rows.T)
     for name, value in once.items():
         torch.testing.assert_close(scores[name][: len(value)], value)
+
+
+def test_names_of_the_scores_that_need_no_generator_are_those_of_the_similarities():
+    assert tuple(similarity_scores(torch.rand(2, 3), temperature=0.1)) == SIMILARITY_SCORES

@@ -79,8 +79,7 @@ def _search_collection(arguments: argparse.Namespace) -> "Search":
     for one in results:
         print(f"{one.rank:4}  {one.video:16} {_scores_of(one)}")
     if off is not None:
-        verdict = "probably no video matches" if off.is_off else "no sign that nothing matches"
-        print(f"off the map: {verdict} ({off.score} {off.value:.3f}, threshold {off.threshold:.3f})")
+        print(f"off the map: {off}")
     return found
 
 

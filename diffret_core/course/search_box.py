@@ -1,6 +1,6 @@
 """A box to type a sentence into, with the ranking below it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -53,10 +53,29 @@ def make_search_box(samples: Samples, examples: Sequence[str], *, num_shown: int
     Raises:
         ValueError: If there is no example.
     """
+    gallery = prepare_gallery(samples.model, samples.videos)
+
+    def respond(text: str) -> str:
+        found = search(samples.model, gallery, samples.video_ids, text)
+        return ranking_html(samples, found, num_shown=num_shown)
+
+    return make_box(examples, respond, done=f"the best {num_shown} of {len(samples.video_ids):,} videos")
+
+
+def make_box(examples: Sequence[str], respond: Callable[[str], str], *, done: str) -> SearchBox:
+    """Build a box that answers a sentence with HTML, and let it answer the first example.
+
+    Args:
+        examples: Sentences to start from.
+        respond: Gives the answer to a sentence; what it refuses with a ValueError is shown as the status.
+        done: The status once it has answered.
+
+    Raises:
+        ValueError: If there is no example.
+    """
     if not examples:
         raise ValueError("examples is empty; give at least one sentence to start from")
-    box, gallery = _empty_box(examples), prepare_gallery(samples.model, samples.videos)
-    answered = [""]
+    box, answered = _empty_box(examples), [""]
 
     def answer(_change: object = None) -> None:
         text = box.text.value.strip()
@@ -67,9 +86,8 @@ def make_search_box(samples: Samples, examples: Sequence[str], *, num_shown: int
             return
         box.status.value = small(f"searching for “{escape(text)}” …")
         try:
-            found = search(samples.model, gallery, samples.video_ids, text)
-            box.result.value = ranking_html(samples, found, num_shown=num_shown)
-            box.status.value = small(f"the best {num_shown} of {len(samples.video_ids):,} videos")
+            box.result.value = respond(text)
+            box.status.value = small(done)
             answered.append(text)
         except ValueError as error:  # what the core says of a sentence that it cannot read
             box.status.value = small(escape(str(error)))

@@ -101,7 +101,8 @@ def token_map_svg(shown: TokenMap) -> str:
         f"<b>“{escape(shown.sentence)}”</b> against the video: {told}. Blue: alike; orange: opposed; framed: the best "
         "frame of a word. Beside each word and above each frame: how much it counts. “end” closes every sentence; it "
         f'has read all words before it.<br><svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(told)}" '
-        f'style="width:100%; min-width:{min(width, 480)}px; max-width:{width}px; font:12px {FONT}" fill="{INK}">{"".join(marks)}</svg></div>'
+        f'style="width:100%; min-width:{min(width, 480)}px; max-width:{width}px; font:12px {FONT}" fill="{INK}">'
+        f"{''.join(marks)}</svg></div>"
     )
 
 
