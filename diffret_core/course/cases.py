@@ -1,6 +1,5 @@
 """Single queries before and after: those that the generator mends, those it breaks, and what was mistaken for what."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -40,14 +39,20 @@ def mended_and_broken(
 def wrong_about(claim: Claim, scene: Scene) -> str:
     """Say in which one thing a scene differs from what a caption says: without that, the caption would be true.
 
+    Motions in the other order count as a wrong order, and not as wrong motions.
+
     Args:
         claim: What the caption says.
         scene: What the wrong video shows.
 
     Returns:
-        "motion", "colour", "shape", "size", "relation" or "background"; "several things" if no single one explains it.
+        "order of motions", "motion", "colour", "shape", "size", "relation" or "background"; "several things" if no
+        single one explains it.
     """
     weaker = {
+        "order of motions": replace(
+            claim, actors=tuple(replace(one, motions=one.motions[::-1]) for one in claim.actors)
+        ),
         "motion": _without(claim, "motions"),
         **{name: _without(claim, name) for name in ("colour", "shape", "size")},
         "relation": replace(claim, relation=None),
@@ -80,7 +85,7 @@ def case_html(
         for words, score, colour in (("similarity", similarity, SIMILARITY), ("combined", combined, COMBINED))
     ]
     heading = f'<div style="font-size:14px; min-height:3.6em"><b>{escape(title)}.</b> “{escape(sentence)}”</div>'
-    style = "display:inline-block; width:330px; margin:0 14px 14px 0; vertical-align:top"
+    style = "display:inline-block; width:340px; margin:0 14px 14px 0; vertical-align:top"
     return f'<div style="{style}">{heading}{"".join(rows)}</div>'
 
 
@@ -103,16 +108,5 @@ def _card(samples: Samples, item: int, *, is_meant: bool, place: int) -> str:
         f'<img src="{picture}" width="{_SIDE}" height="{_SIDE}" alt="{words}" title="{words}" style="border:{border}">'
     )
     told = f"{place}. {'&#9733; meant' if is_meant else ''}"
-    style = "display:inline-block; width:104px; vertical-align:top; font-size:11px; line-height:1.3"
+    style = "display:inline-block; width:100px; margin-right:8px; vertical-align:top; font-size:11px; line-height:1.3"
     return f'<div style="{style}">{image}<div><b>{told}</b></div><div>{escape(caption)}</div></div>'
-
-
-def tally(names: Sequence[str], queries: Int[Tensor, " M"]) -> dict[str, int]:
-    """Count how often each name stands at some queries.
-
-    Args:
-        names: A name for each query.
-        queries: Numbers of queries.
-    """
-    found = [names[query] for query in queries.tolist()]
-    return {name: found.count(name) for name in sorted(set(names))}

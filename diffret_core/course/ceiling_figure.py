@@ -30,7 +30,7 @@ class Reach(NamedTuple):
 
 _LOOKS: tuple[tuple[str, str, str, str], ...] = (
     ("first already", SIMILARITY, "", "white"),
-    ("could be mended", COMBINED, "/", INK),
+    ("could be mended", COMBINED, "", INK),
     ("out of reach", FAINT, "x", INK),
 )
 """Name, colour, pattern, and colour of the number."""
@@ -47,22 +47,26 @@ def reach(ranks: Int[Tensor, " R"], num_candidates: int) -> Reach:
     return Reach(first, within - first, 100 - within)
 
 
-def ceiling_figure(ranks: Mapping[str, Int[Tensor, " R"]], sizes: Sequence[int]) -> go.Figure:
+def ceiling_figure(ranks: Mapping[str, Int[Tensor, " R"]], sizes: Sequence[int], *, used: int) -> go.Figure:
     """Draw what can be reached, a bar for each list, under a slider over N.
 
     Args:
         ranks: Ranks by the similarity, by the name of the list and direction; the first on top.
-        sizes: Numbers of candidates.
+        sizes: Numbers of candidates, in rising order.
+        used: The one that is drawn first.
     """
     frames = [go.Frame(name=str(size), data=_bars(ranks, size)) for size in sizes]
-    figure = go.Figure(list(frames[0].data), base_layout(_title(), height=_AROUND + _ROW * len(ranks)), frames)
+    active = list(sizes).index(used)
+    figure = go.Figure(list(frames[active].data), base_layout(_title(), height=_AROUND + _ROW * len(ranks)), frames)
     figure.update_layout(
         barmode="stack",
         bargap=0.35,
         margin={"l": 120, "r": 30, "t": 70, "b": 110},
         xaxis=AXIS | {"range": [0, 100], "title": axis_title("queries, in percent")},
         yaxis=rows_axis(list(ranks)),
-        sliders=[slider([str(size) for size in sizes], "candidates N: ") | {"y": 0, "pad": {"t": 62}}],
+        sliders=[
+            slider([str(size) for size in sizes], "candidates N: ") | {"y": 0, "pad": {"t": 62}, "active": active}
+        ],
     )
     return figure
 
@@ -79,7 +83,7 @@ def _bars(ranks: Mapping[str, Int[Tensor, " R"]], size: int) -> list[go.Bar]:
             x=[round(one[part], 2) for one in found],
             y=list(range(len(found))),
             orientation="h",
-            marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": "white", "size": 6}},
+            marker={"color": colour, "pattern": {"shape": pattern, "fillmode": "overlay", "size": 7, "solidity": 0.15}},
             text=[f"{one[part]:.1f}" if one[part] >= 3 else "" for one in found],
             textposition="inside",
             insidetextanchor="middle",

@@ -51,12 +51,12 @@ def effect(
     Returns:
         Mine minus the other; None where no seed of both is finished.
     """
-    shared = sorted({*table.seeds(mine[0])} & {*table.seeds(other[0])})
-    keys = [[(arm, seed, name, direction, method) for arm, method in (mine, other)] for seed in shared]
-    seeds = [seed for seed, pair in zip(shared, keys, strict=True) if all(key in table.ranks for key in pair)]
+    pair = (mine, other)
+    keys = {seed: [(arm, seed, name, direction, method) for arm, method in pair] for seed in table.seeds(mine[0])}
+    seeds = [seed for seed, both in keys.items() if all(key in table.ranks for key in both)]
     if not seeds:
         return None
-    of_mine, of_other = (table.ranks_of(arm, seeds, name, direction, method) for arm, method in (mine, other))
+    of_mine, of_other = (table.ranks_of(arm, seeds, name, direction, method) for arm, method in pair)
     low, high = paired_bootstrap_interval_over_seeds(of_mine, of_other, numpy_generator(0, "study report"))
     of_seeds = 100 * ((of_mine == 1).double() - (of_other == 1).double()).mean(dim=1)
     return Effect(float(of_seeds.mean()), low, high, dict(zip(seeds, of_seeds.tolist(), strict=True)))

@@ -69,20 +69,27 @@ def _origin(about: dict[str, Any]) -> str:
         f"`diffret study {about['study']}`: {about['what']}",
         f"{len(about['finished'])} of {about['num_cells']} cells ({arms} arms; seeds {', '.join(map(str, seeds))}),",
         f"{about['hours']:g} hours, {about['threads']} thread, torch {about['torch']}, {about['date']},",
-        f"commit {(about['commit'] or 'unknown')[:12]}, stage 1 {about['stage1_sha256'][:8]}.",
+        f"commit {_commit(about['commit'])}, stage 1 {about['stage1_sha256'][:8]}.",
         *(["The model is the shipped one; its seeds draw noise only."] if about.get("model") == "shipped" else []),
     ]
     return " ".join(parts)
+
+
+def _commit(name: str | None) -> str:
+    """Shorten a commit, and keep that files differed from it."""
+    return f"{(name or 'unknown')[:12]}{' with changes' if (name or '').endswith('-dirty') else ''}"
 
 
 def _unfinished(about: dict[str, Any]) -> Iterator[str]:
     """Name the arms of which seeds are missing."""
     num_seeds = about["num_cells"] // len(about["arms"])
     finished = Counter(one.split("/")[0] for one in about["finished"])
-    found = [(arm["name"], finished[arm["name"]]) for arm in about["arms"] if finished[arm["name"]] < num_seeds]
-    if found:
-        told = [f"{name} ({number or 'none'} of {num_seeds} seeds)" for name, number in found]
-        yield f"Not finished: {', '.join(told)}. No row above says anything of a cell that is not finished."
+    numbers = {arm["name"]: finished[arm["name"]] for arm in about["arms"]}
+    begun = [f"{name} ({number} of {num_seeds} seeds)" for name, number in numbers.items() if 0 < number < num_seeds]
+    missing = [name for name, number in numbers.items() if not number]
+    if begun or missing:
+        told = [f"Not all seeds yet: {', '.join(begun)}."] if begun else []
+        yield " ".join(told + ([f"Not computed yet: {', '.join(missing)}."] if missing else []))
         yield ""
 
 

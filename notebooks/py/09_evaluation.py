@@ -30,6 +30,7 @@ except ModuleNotFoundError:
 environment.check()
 
 import math
+from collections import Counter
 
 import numpy as np
 import torch
@@ -263,9 +264,9 @@ print(f"200 random halves: judged where chosen {np.mean(on_same):.2f}, elsewhere
 print(f"optimism of choosing on the test, 54 looks, 500 pairs: {np.mean(on_same) - np.mean(on_other):+.2f} points")
 
 # %% [markdown]
-# Two weights cannot be fitted to a test by much: 54 looks at *nearly equal* rankings. But gains are small, too.
-# Compare the optimism with the gains below. Had only the new method been tuned, on the test, it would start with that
-# lead. (How it grows with unequal looks is in [notebook 03](03_similarity_and_metrics.ipynb).)
+# These were 54 looks at rankings that are nearly alike. Still, compare the optimism with the gains below: had only the
+# new method been tuned, and on the test, it would start with that lead. (How it grows with the looks is in [notebook
+# 03](03_similarity_and_metrics.ipynb).)
 #
 # ## The gain, query by query
 
@@ -390,17 +391,18 @@ if "training" in tables:
     for (_, _, name, direction, method), of_queries in tables["training"].ranks.items():
         if method == "similarity" and name != "test":  # all arms have the same
             lists[f"{name.replace('_', ' ')}, {direction.replace('_', ' ')}"] = of_queries
+N = model.config.scoring.num_candidates
 show.figure(
-    ceiling_figure(lists, (32, 1, 2, 3, 5, 8, 16, 64, 128)),
+    ceiling_figure(lists, sorted({1, 2, 3, 5, 8, 16, 32, 64, 128, N}), used=N),
     "Sample collection, not a benchmark. Percent of the queries: those where the similarity is right already, those "
     "whose video is among the first N, and those where no re-ranker of N candidates can help.",
 )
 for name, of_queries in lists.items():
-    found = reach(of_queries, model.config.scoring.num_candidates)
+    found = reach(of_queries, N)
     print(f"{name:30} at most {found.among:.1f} points to gain, {found.beyond:.1f} % out of reach")
 
 # %% [markdown]
-# **What to see.** The slider begins at the N that is used; move it to 1 and up again. How soon does the grey shrink?
+# **What to see.** The slider stands at the N that is used; move it to 1 and up again. How soon does the grey shrink?
 # Where it stays large, more training of the re-ranker is wasted: the *similarity* has to improve. More candidates also
 # mean more rivals, so a larger N need not help; the forest plot below has arms for that.
 #
@@ -515,17 +517,25 @@ from diffret_core.evaluation import Normalisation, ranks_of_rows
 from diffret_core.normalisation import BETA, query_bank
 from diffret_core.querybanks import bank_captions, bank_videos
 
-bank_texts = bank_captions(model, samples.collection, num_queries=1000, without=())
-bank = bank_videos(model, samples.collection, num_queries=1000, without=())
+asking_texts = bank_captions(model, samples.collection, num_queries=5000, without=())
+asking_videos = bank_videos(model, samples.collection, without=())  # those with features in this copy
+print("bank of captions", tuple(asking_texts.sentence.shape), "  of videos", tuple(asking_videos.frames.shape))
+
+# %%
+comparing = progress.counting("asking with the bank")
 with torch.no_grad():
-    banks = {
-        "text_to_video": {"similarity": query_bank(model.similarity(bank_texts, videos))},
-        "video_to_text": {"similarity": query_bank(model.similarity(texts, bank).T)},
-    }
-print("sample collection, bank of 1,000 training queries; R@1, and the difference to the similarity")
+    bank_of_texts = query_bank(model.similarity(asking_texts, videos, progress=comparing))
+print("log-sum", tuple(bank_of_texts.log_sum.shape), f"  hubs: {int(bank_of_texts.is_hub.sum())} of {len(own)} videos")
+
+# %%
+with torch.no_grad():
+    bank_of_videos = query_bank(model.similarity(texts, asking_videos).T)
+banks = {"text_to_video": {"similarity": bank_of_texts}, "video_to_text": {"similarity": bank_of_videos}}
+print("sample collection; R@1 minus that of the similarity, with its paired 95 % interval")
 for direction in DIRECTIONS:
     found = ranks_of_rows(test, direction, own, chosen, normalisation=Normalisation(BETA, banks))
-    for method, of_queries in found.items():
+    for method in [name for name in found if name not in ("similarity", "generator")]:
+        of_queries = found[method]
         gain = metrics.retrieval_metrics(of_queries)["R@1"] - metrics.retrieval_metrics(found["similarity"])["R@1"]
         draw = numpy_generator(0, "paired bootstrap")
         low, high = metrics.paired_bootstrap_interval(of_queries, found["similarity"], draw)
@@ -533,7 +543,7 @@ for direction in DIRECTIONS:
         print(f"{WAY[direction]} {method:26} {gain:+.1f} ({low:+.1f} to {high:+.1f}){mark}")
 
 # %% [markdown]
-# And the study `scoring`, with the study's own baselines and a bank of 5,000:
+# And the study `scoring`, which asks the study's own baselines, with banks of 5,000 for both directions:
 
 # %%
 questions = {
@@ -552,7 +562,8 @@ for direction in DIRECTIONS:
 # ## Or more data for the similarity?
 #
 # Stage 2 costs training videos and steps. What if stage 1 had had them? That was run once, and stands in
-# [docs/results.md](../docs/results.md); here is its table, read from that page. R@1, text to video and video to text.
+# [docs/results.md](../docs/results.md), which also says how the run was made. Here is its table, read from that page.
+# R@1, text to video and video to text.
 
 # %%
 header, *quoted = evidence.quoted_table(
@@ -565,16 +576,16 @@ for line in quoted:
         print(f"   {name:32} {cell}")
 
 # %% [markdown]
-# **What to see.** The first column is the rival, the last one the shipped model: *similarity, combined*. Compare them on
-# test first, then on the two lists that differ from training. More data and a re-ranker need not help at the same
-# places. (This similarity's own generator must not be judged: it learned from videos that stage 1 knew.)
+# **What to see.** The first line of each list is the rival, the last one the shipped model: *similarity, combined*.
+# Compare them on test first, then on the two lists that differ from training. More data and a re-ranker need not help
+# at the same places. (This similarity's own generator must not be judged: it learned from videos that stage 1 knew.)
 #
 # ## Mended and broken
 #
 # A gain is a difference of two numbers: queries that are **mended** minus queries that are **broken**.
 
 # %%
-from diffret_core.course.cases import mended_and_broken, tally, wrong_about
+from diffret_core.course.cases import mended_and_broken, wrong_about
 
 cases = {one: mended_and_broken(ranks[one, "similarity"], ranks[one, "combined"]) for one in DIRECTIONS}
 mended, broken = cases["text_to_video"]
@@ -642,11 +653,14 @@ for direction, (right, wrong) in cases.items():
     print(f"a coin is as uneven in {100 * chance:.1f} % of all cases")
 
 # %% [markdown]
-# The same question as the paired interval, in whole numbers. Now look at them: the first two of each kind, by number.
+# The same question as the paired interval, in whole numbers. Now look at them: the first two of each kind, by number;
+# mended on the left, broken on the right.
 
 # %%
 fused = combined_scores(S, items, samples_of, **weights)
-titles = {int(query): "mended" for query in mended[:2]} | {int(query): "broken" for query in broken[:2]}
+titles = {}
+for right, wrong in zip(mended[:2].tolist(), broken[:2].tolist(), strict=False):
+    titles |= {right: "mended", wrong: "broken"}
 show.cases(samples, titles, S, fused)
 
 # %% [markdown]
@@ -670,10 +684,11 @@ about = {
     for name, first in wrong.items()
 }
 still = ((ranks["text_to_video", "similarity"] > 1) & (ranks["text_to_video", "combined"] > 1)).nonzero()[:, 0]
-columns = [tally(about["before"], mended), tally(about["after"], broken), tally(about["after"], still)]
+parts = (("before", mended), ("after", broken), ("after", still))
+columns = [Counter(about[name][query] for query in queries.tolist()) for name, queries in parts]
 print(f"{'wrong about':16}{'mended':>8}{'broken':>8}{'wrong before and after':>25}")
-for name in sorted({*columns[0], *columns[1], *columns[2]}, key=lambda name: -columns[2].get(name, 0)):
-    counts = [column.get(name, 0) for column in columns]
+for name in sorted({*columns[0], *columns[1], *columns[2]}, key=lambda name: -columns[2][name]):
+    counts = [column[name] for column in columns]
     print(f"{name:16}{counts[0]:8}{counts[1]:8}{counts[2]:25}")
 
 # %% [markdown]
@@ -751,8 +766,8 @@ quiz.show("09")
 
 # %% [markdown]
 # **Next.** So far every query had its video. What does the model say when *nothing* matches: a colour that no video
-# shows, an everyday sentence, another language? Notebook 10 (not written yet) will ask it. How the real benchmarks are
-# run is in [notebook 12](12_full_training_and_benchmarks.ipynb).
+# shows, an everyday sentence, another language? Notebook 10 asks that. How the real benchmarks are run is
+# in [notebook 12](12_full_training_and_benchmarks.ipynb).
 #
 # The code behind this notebook: [both scores](../diffret_core/ranking.py), [choosing and
 # judging](../diffret_core/evaluation.py), [intervals](../diffret_core/metrics.py), [what an arm is
