@@ -29,7 +29,7 @@ INDICATOR_FILE = "off_the_map.json"  # beside a model's weights
 LEVEL_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Noise levels at which an answer is reconstructed, as shares of K."""
 SIMILARITY_SCORES = ("similarity", "margin", "energy", "softmax")
-"""Names of the scores that need no generator."""
+WORD_PAIR_SCORES = ("word pairs", "similarity + word pairs")
 NUM_DRAWS = 4
 """Fewest draws that are compared, and noisings of an answer that are reconstructed."""
 
@@ -53,14 +53,7 @@ class Indicator(NamedTuple):
 
 
 class OffTheMap(NamedTuple):
-    """What an indicator says of a text.
-
-    Attributes:
-        score: Which score it goes by.
-        value: That of the text.
-        threshold: What it must not exceed.
-        is_off: Whether it does: then probably no video matches.
-    """
+    """What an indicator says of a text: it is off, and probably no video matches, if its value exceeds the threshold."""
 
     score: str
     value: float
@@ -160,7 +153,7 @@ def word_pair_scores(
         of the similarity plus that share, both of which lie within a range of 1 or 2.
     """
     unknown = rows.new_tensor([share_unknown(text, known) for text in texts])
-    return {"word pairs": unknown, "similarity + word pairs": detection.low_maximum(rows) + unknown}
+    return dict(zip(WORD_PAIR_SCORES, (unknown, detection.low_maximum(rows) + unknown), strict=True))
 
 
 @torch.no_grad()

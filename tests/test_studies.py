@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny_study import study_table
 
 from diffret_core import detection
 from diffret_core.checkpoints import load_checkpoint
@@ -32,7 +33,7 @@ from diffret_core.studies.indicator import indicator_of
 from diffret_core.studies.miniature import miniature_recipe
 from diffret_core.studies.report import report, write_report
 from diffret_core.studies.run import ship
-from diffret_core.studies.table import FILES, read_study, write_table
+from diffret_core.studies.table import FILES, StudyTable, read_study, write_table
 from diffret_core.word_pairs import known_pairs
 
 LISTS = ("validation", "test", "shifted", "unseen_pairs")
@@ -480,6 +481,25 @@ def test_report_has_a_row_for_each_arm_and_direction_whose_numbers_are_the_table
         gain = table.mean("gain", method="combined", **of)
         assert own["gain"].startswith(f"{gain:+.1f} (") and len(own["of each seed"].split(", ")) == 2
         assert (own["against the baseline"] == "") == (arm == "baseline")
+
+
+def test_report_names_seeds_and_what_is_not_finished():
+    table = study_table({"baseline": (1,), "without_noise": (1, 2)})
+    arms = [{"name": arm, "factor": "", "level": ""} for arm in ("baseline", "without_noise", "linear")]
+    about = {"study": "made", "what": "?", "arms": arms, "num_cells": 9, "finished": ["baseline/1"]}
+    about["finished"] += ["without_noise/1", "without_noise/2"]
+    about |= {"hours": 1, "threads": 1, "torch": "2", "date": "today", "commit": None, "stage1_sha256": "0" * 64}
+    rows = [{**row, "gain": float(row["seed"]), "ceiling": 9.0} for row in table.rows]
+    lines = report(StudyTable(rows, table.ranks, about)).splitlines()
+    assert "3 of 9 cells (2 arms; seeds 1, 2)" in lines[0]
+    baseline, _, without, _ = (line for line in lines if "-video" in line or "video-" in line)
+    assert "| 1: +1.0 |" in baseline and "| 1: +1.0, 2: +2.0 |" in without
+    assert "), seed 1 only |" in without and "only" not in baseline
+    told = "Not all seeds yet: baseline (1 of 3 seeds), without_noise (2 of 3 seeds). Not computed yet: linear."
+    assert lines[-1] == told
+    assert "commit unknown, stage" in lines[0]
+    changed = report(StudyTable(rows, table.ranks, about | {"commit": "0123456789abcdef-dirty"}))
+    assert "commit 0123456789ab with changes, stage" in changed
 
 
 def test_page_without_a_place_for_a_study_is_refused(folder, tmp_path):

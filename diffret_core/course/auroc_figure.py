@@ -3,8 +3,8 @@
 import plotly.graph_objects as go
 
 from diffret_core.course.layout import AXIS, as_plain_text, base_layout
-from diffret_core.course.style import FAINT, GENERATED, INK, QUIET, SIMILARITY
-from diffret_core.off_the_map import SIMILARITY_SCORES
+from diffret_core.course.style import COMBINED, FAINT, GENERATED, INK, QUIET, SIMILARITY
+from diffret_core.off_the_map import SIMILARITY_SCORES, WORD_PAIR_SCORES
 from diffret_core.studies.setting import TEST
 from diffret_core.studies.table import StudyTable
 
@@ -49,8 +49,7 @@ def auroc_figure(table: StudyTable, direction: str, *, title: str) -> go.Figure:
 
 def _add_dot(figure: go.Figure, table: StudyTable, of: dict[str, str], row: int, end: str) -> None:
     value, low, high = (table.mean(name, **of) for name in ("auroc", "auroc_low", "auroc_high"))
-    of_similarity = of["method"] in SIMILARITY_SCORES
-    colour, symbol = (SIMILARITY, "circle") if of_similarity else (GENERATED, "diamond")
+    colour, symbol = _mark(of["method"])
     figure.add_scatter(
         x=[low, high], y=[row, row], xaxis=f"x{end}", mode="lines", line={"color": colour, "width": 3}, hoverinfo="skip"
     )
@@ -62,6 +61,13 @@ def _add_dot(figure: go.Figure, table: StudyTable, of: dict[str, str], row: int,
         marker={"color": colour, "symbol": symbol, "size": 9, "line": {"color": INK, "width": 1}},
         hovertemplate=f"{of['method']}, {of['kind']}<br>{value:.3f} ({low:.3f} to {high:.3f})<extra></extra>",
     )
+
+
+def _mark(score: str) -> tuple[str, str]:
+    """Give the colour and the symbol of a score: by what it reads."""
+    if score in SIMILARITY_SCORES:
+        return SIMILARITY, "circle"
+    return (COMBINED, "square") if score in WORD_PAIR_SCORES else (GENERATED, "diamond")
 
 
 def _in_two_lines(kind: str) -> str:

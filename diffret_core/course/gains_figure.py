@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from diffret_core.course.layout import AXIS, as_plain_text, base_layout
-from diffret_core.course.style import COMBINED, INK, QUIET
+from diffret_core.course.intervals_figure import OnRow, intervals_figure
+from diffret_core.course.style import COMBINED
 
 
 class Gain(NamedTuple):
@@ -35,33 +35,12 @@ def gains_figure(title: str, gains: Mapping[str, Gain], *, across: str) -> go.Fi
         gains: Name of each row -> its gain.
         across: What the axis counts.
     """
-    rows = list(range(len(gains)))
-    figure = go.Figure(layout=base_layout(f"<b>{as_plain_text(title)}</b>", height=150 + 34 * len(rows)))
-    for row, gain in zip(rows, gains.values(), strict=True):
-        figure.add_scatter(x=[gain.low, gain.high], y=[row, row], mode="lines", line={"color": COMBINED, "width": 3})
-        note = {"x": gain.high, "y": row, "text": f"<b>{gain.points:+.1f}</b>", "xanchor": "left", "xshift": 10}
-        figure.add_annotation(note | {"showarrow": False, "font": {"color": INK}})
-    figure.update_traces(hoverinfo="skip")
-    figure.add_scatter(
-        x=[gain.points for gain in gains.values()],
-        y=rows,
-        mode="markers",
-        marker={"color": COMBINED, "size": 12},
-        customdata=[str(gain) for gain in gains.values()],
-        hovertemplate="%{customdata}<extra></extra>",
-        cliponaxis=False,
-    )
-    figure.add_vline(x=0, line={"color": QUIET, "width": 2, "dash": "dash"}, layer="below")
-    figure.add_annotation(
-        {"text": "nothing gained", "x": 0, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
-        | {"font": {"color": INK, "size": 12}}
-    )
-    names = [as_plain_text(name) for name in gains]
     ends = [0.0, *(gain.low for gain in gains.values()), *(gain.high for gain in gains.values())]
     room = 0.12 * ((max(ends) - min(ends)) or 1)
-    figure.update_layout(
-        margin={"l": 120, "r": 60, "t": 72, "b": 50},
-        xaxis=AXIS | {"range": [min(ends) - room, max(ends) + room], "title": {"text": across, "standoff": 4}},
-        yaxis=AXIS | {"tickvals": rows, "ticktext": names, "range": [len(rows) - 0.4, -0.6], "automargin": True},
+    return intervals_figure(
+        title,
+        {name: OnRow(*gain, label=f"{gain.points:+.1f}", told=str(gain)) for name, gain in gains.items()},
+        colour=COMBINED,
+        nothing=(0, "nothing gained"),
+        axis={"range": [min(ends) - room, max(ends) + room], "title": {"text": across, "standoff": 4}},
     )
-    return figure

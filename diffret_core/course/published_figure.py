@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout, slider
+from diffret_core.course.intervals_figure import broken_line, rows_axis
+from diffret_core.course.layout import AXIS, axis_title, base_layout, slider
 from diffret_core.course.style import INK, QUIET
 
 Number = float | int
@@ -28,15 +29,12 @@ def published_figure(recalls: Mapping[str, Number], sizes: Sequence[int]) -> go.
         go.Frame(name=f"{size:,}", data=[_intervals(recalls, size)], traces=[0], layout={"title.text": _told(size)})
         for size in sizes
     ]
-    rows = list(range(len(recalls)))
     figure = go.Figure([frames[0].data[0], _dots(recalls)], base_layout(_told(sizes[0]), height=360), frames)
     ends = [end for recall in recalls.values() for end in interval_of(recall, min(sizes))]
     figure.update_layout(
         margin={"l": 120, "r": 30, "t": 60, "b": 96},
         xaxis=AXIS | {"range": [min(ends) - 0.5, max(ends) + 0.5], "title": axis_title("R@1 in percent"), "nticks": 9},
-        yaxis=AXIS
-        | {"tickvals": rows, "ticktext": [as_plain_text(name) for name in recalls], "automargin": True}
-        | {"range": [len(rows) - 0.4, -0.6]},
+        yaxis=rows_axis(list(recalls)),
         sliders=[slider([frame.name for frame in frames], "queries in the test: ") | {"y": -0.26}],
     )
     return figure
@@ -47,13 +45,8 @@ def _told(size: int) -> str:
 
 
 def _intervals(recalls: Mapping[str, Number], size: int) -> go.Scatter:
-    """All intervals as one broken line."""
-    x: list[float | None] = []
-    y: list[int | None] = []
-    for row, recall in enumerate(recalls.values()):
-        x += [*(round(end, 2) for end in interval_of(recall, size)), None]
-        y += [row, row, None]
-    return go.Scatter(x=x, y=y, mode="lines", line={"color": QUIET, "width": 5}, hoverinfo="skip")
+    ends = [interval_of(recall, size) for recall in recalls.values()]
+    return broken_line(ends, range(len(ends)), color=QUIET, width=5)
 
 
 def _dots(recalls: Mapping[str, Number]) -> go.Scatter:

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from jaxtyping import Bool
 from torch import Tensor
 
-from diffret_core.course.layout import AXIS, as_plain_text, base_layout
-from diffret_core.course.style import INK, QUIET, SIMILARITY
+from diffret_core.course.intervals_figure import OnRow, intervals_figure
+from diffret_core.course.style import SIMILARITY
 from diffret_core.metrics import bootstrap_interval
 from diffret_core.randomness import numpy_generator
 
@@ -55,33 +55,10 @@ def shares_figure(title: str, shares: Mapping[str, Share]) -> go.Figure:
         title: What is right how often.
         shares: Name of each row -> how often it is right.
     """
-    rows = list(range(len(shares)))
-    figure = go.Figure(layout=base_layout(f"<b>{as_plain_text(title)}</b>", height=150 + 34 * len(rows)))
-    for row, share in zip(rows, shares.values(), strict=True):
-        figure.add_scatter(
-            x=[share.low, share.high], y=[row, row], mode="lines", line={"color": SIMILARITY, "width": 3}
-        )
-        note = {"x": share.high, "y": row, "text": f"<b>{in_short(share.percent)}</b>", "xanchor": "left", "xshift": 12}
-        figure.add_annotation(note | {"showarrow": False, "font": {"color": INK}})
-    figure.add_scatter(
-        x=[share.percent for share in shares.values()],
-        y=rows,
-        mode="markers",
-        marker={"color": SIMILARITY, "size": 12},
-        customdata=[str(share) for share in shares.values()],
-        hovertemplate="%{customdata}<extra></extra>",
-        cliponaxis=False,
+    return intervals_figure(
+        title,
+        {name: OnRow(*share, label=in_short(share.percent), told=str(share)) for name, share in shares.items()},
+        colour=SIMILARITY,
+        nothing=(COIN, "coin toss"),
+        axis={"range": [0, 104], "title": {"text": "right, in percent", "standoff": 4}, "dtick": 25},
     )
-    figure.update_traces(hoverinfo="skip", selector={"mode": "lines"})
-    figure.add_vline(x=COIN, line={"color": QUIET, "width": 2, "dash": "dash"}, layer="below")
-    figure.add_annotation(
-        {"text": "coin toss", "x": COIN, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
-        | {"font": {"color": INK, "size": 12}}
-    )
-    names = [as_plain_text(name) for name in shares]
-    figure.update_layout(
-        margin={"l": 120, "r": 60, "t": 72, "b": 50},
-        xaxis=AXIS | {"range": [0, 104], "title": {"text": "right, in percent", "standoff": 4}, "dtick": 25},
-        yaxis=AXIS | {"tickvals": rows, "ticktext": names, "range": [len(rows) - 0.4, -0.6], "automargin": True},
-    )
-    return figure

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from diffret_core.config import ModelConfig
+from diffret_core.course.cases import case_html
 from diffret_core.course.denoising import describe_denoising
 from diffret_core.course.denoising_figure import denoising_figure
 from diffret_core.course.environment import on_colab
@@ -29,6 +30,7 @@ from diffret_core.frames import VideoFrames
 from diffret_core.search import Search
 
 __all__ = [
+    "cases",
     "denoising",
     "figure",
     "grid",
@@ -57,6 +59,26 @@ def ranking(samples: Samples, found: Search, *, num_shown: int = 5) -> None:
 def three_rankings(samples: Samples, found: Search, *, num_shown: int = 5, meant: str | None = None) -> None:
     """Show the best videos by similarity, by the generator and by both; see `three_rankings_html`."""
     display(HTML(three_rankings_html(samples, found, num_shown=num_shown, meant=meant)))
+
+
+def cases(
+    samples: Samples, queries: Mapping[int, str], similarity: Float[Tensor, "T V"], combined: Float[Tensor, "T V"]
+) -> None:
+    """Show the first videos of some text queries before and after, side by side; see `case_html`.
+
+    Args:
+        samples: Gives captions and video files.
+        queries: Numbers of test pairs, and what became of each.
+        similarity: Scores before, a row for each text.
+        combined: Scores after.
+    """
+    display(
+        HTML("".join(case_html(samples, one, similarity[one], combined[one], title=queries[one]) for one in queries))
+    )
+    _describe(
+        f"{len(queries)} test sentences of the sample collection, each with the first three videos by similarity and, "
+        "below them, by the combined score. Green frame and star: the video that is meant."
+    )
 
 
 def denoising(samples: Samples, found: Search) -> None:

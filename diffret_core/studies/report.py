@@ -1,15 +1,15 @@
 """The tables of docs/results.md, written from the shipped studies: no number of theirs is typed by hand."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from diffret_core.config import DIRECTIONS
-from diffret_core.metrics import paired_bootstrap_interval_over_seeds
-from diffret_core.randomness import numpy_generator
 from diffret_core.scores import METHODS
 from diffret_core.studies.declaration import BASELINE
+from diffret_core.studies.effects import against_baseline, gain
 from diffret_core.studies.setting import TEST, VALIDATION
 from diffret_core.studies.table import StudyTable, read_study
 from diffret_core.tensor_files import write_text
@@ -59,7 +59,7 @@ def report(table: StudyTable) -> str:
     if "kind" in table.rows[0]:
         return "\n".join([f"{_origin(about)} {_MEASURED_KINDS}", "", *_kinds(table), ""])
     lines = [f"{_origin(about)} {_MEASURED}", "", *(_methods(table) if methods else _arms(table)), ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_unfinished(about)])
 
 
 def _origin(about: dict[str, Any]) -> str:
@@ -69,10 +69,28 @@ def _origin(about: dict[str, Any]) -> str:
         f"`diffret study {about['study']}`: {about['what']}",
         f"{len(about['finished'])} of {about['num_cells']} cells ({arms} arms; seeds {', '.join(map(str, seeds))}),",
         f"{about['hours']:g} hours, {about['threads']} thread, torch {about['torch']}, {about['date']},",
-        f"commit {(about['commit'] or 'unknown')[:12]}, stage 1 {about['stage1_sha256'][:8]}.",
+        f"commit {_commit(about['commit'])}, stage 1 {about['stage1_sha256'][:8]}.",
         *(["The model is the shipped one; its seeds draw noise only."] if about.get("model") == "shipped" else []),
     ]
     return " ".join(parts)
+
+
+def _commit(name: str | None) -> str:
+    """Shorten a commit, and keep that files differed from it."""
+    return f"{(name or 'unknown')[:12]}{' with changes' if (name or '').endswith('-dirty') else ''}"
+
+
+def _unfinished(about: dict[str, Any]) -> Iterator[str]:
+    """Name the arms of which seeds are missing."""
+    num_seeds = about["num_cells"] // len(about["arms"])
+    finished = Counter(one.split("/")[0] for one in about["finished"])
+    numbers = {arm["name"]: finished[arm["name"]] for arm in about["arms"]}
+    begun = [f"{name} ({number} of {num_seeds} seeds)" for name, number in numbers.items() if 0 < number < num_seeds]
+    missing = [name for name, number in numbers.items() if not number]
+    if begun or missing:
+        told = [f"Not all seeds yet: {', '.join(begun)}."] if begun else []
+        yield " ".join(told + ([f"Not computed yet: {', '.join(missing)}."] if missing else []))
+        yield ""
 
 
 def _arms(table: StudyTable) -> Iterator[str]:
@@ -92,9 +110,9 @@ def _arms(table: StudyTable) -> Iterator[str]:
                     str(arm["level"]),
                     direction.replace("_", "-"),
                     *recalls,
-                    _gain(table, arm["name"], direction),
+                    str(gain(table, arm["name"], direction)),
                     _of_seeds(table, arm["name"], direction),
-                    "" if arm["name"] == BASELINE else _difference(table, arm["name"], direction),
+                    _difference(table, arm["name"], direction),
                     f"{table.mean('ceiling', **of, list=TEST):.1f}",
                     *(f"{table.mean('gain', **of, list=name):+.1f}" for name in others),
                 ]
@@ -110,8 +128,8 @@ def _methods(table: StudyTable) -> Iterator[str]:
         for method in dict.fromkeys(row["method"] for row in table.rows):
             of = {"arm": BASELINE, "list": TEST, "direction": direction, "method": method}
             digits = [f"{table.mean(one, **of):.{2 if one == 'mean_rank' else 1}f}" for one in columns]
-            gain = "" if method == "similarity" else _gain(table, BASELINE, direction, method)
-            yield _line([direction.replace("_", "-"), method, *digits, gain])
+            gained = "" if method == "similarity" else str(gain(table, BASELINE, direction, method=method))
+            yield _line([direction.replace("_", "-"), method, *digits, gained])
 
 
 def _kinds(table: StudyTable) -> Iterator[str]:
@@ -145,30 +163,18 @@ def _is(row: dict[str, Any], of: dict[str, str]) -> bool:
     return all(row[name] == value for name, value in of.items())
 
 
-def _gain(table: StudyTable, arm: str, direction: str, method: str = "combined") -> str:
-    seeds = table.seeds(arm)
-    mine, other = (table.ranks_of(arm, seeds, TEST, direction, one) for one in (method, "similarity"))
-    return _interval(mine, other)
-
-
 def _difference(table: StudyTable, arm: str, direction: str) -> str:
-    """Compare an arm with the baseline of the same seeds."""
-    seeds = sorted({*table.seeds(arm)} & {*table.seeds(BASELINE)})
-    if not seeds:
+    """Compare an arm with the baseline; where that has fewer seeds, say which were compared."""
+    found = None if arm == BASELINE else against_baseline(table, arm, direction)
+    if found is None:
         return ""
-    return _interval(*(table.ranks_of(one, seeds, TEST, direction, "combined") for one in (arm, BASELINE)))
-
-
-def _interval(mine: Any, other: Any) -> str:
-    low, high = paired_bootstrap_interval_over_seeds(mine, other, numpy_generator(0, "study report"))
-    difference = 100 * float((mine == 1).float().mean() - (other == 1).float().mean())
-    return f"{difference:+.1f} ({low:.1f} to {high:.1f})"
+    seeds = list(found.of_seeds)
+    return str(found) if seeds == table.seeds(arm) else f"{found}, seed {', '.join(map(str, seeds))} only"
 
 
 def _of_seeds(table: StudyTable, arm: str, direction: str) -> str:
     of = {"arm": arm, "list": TEST, "direction": direction, "method": "combined"}
-    gains = [row["gain"] for row in table.rows if all(row[name] == value for name, value in of.items())]
-    return ", ".join(f"{gain:+.1f}" for gain in gains)
+    return ", ".join(f"{row['seed']}: {row['gain']:+.1f}" for row in table.rows if _is(row, of))
 
 
 def _line(cells: Sequence[str]) -> str:

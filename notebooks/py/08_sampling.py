@@ -907,9 +907,9 @@ race(512)
 quiz.show("08")
 
 # %% [markdown]
-# **Next.** We can generate rankings, and fast. Does that *help*? Notebook 09 (not written yet) will ask it:
-# both scores fused, both directions with intervals and several seeds, ablations, and a re-ranker of equal size without
-# diffusion. What is measured so far stands in [docs/results.md](../docs/results.md).
+# **Next.** We can generate rankings, and fast. Does that *help*? [Notebook 09](09_evaluation.ipynb) asks: both
+# scores fused, both directions with intervals and several seeds, one setting changed at a time, and the same network
+# without noise.
 #
 # The code behind this notebook: [the sampler](../diffret_core/sampler.py), [the prepared
 # denoiser](../diffret_core/denoiser_prepared.py), [whole collections](../diffret_core/prepared.py), [plain
