@@ -53,7 +53,7 @@ class Indicator(NamedTuple):
 
 
 class OffTheMap(NamedTuple):
-    """What an indicator says of a text: it is off, and probably no video matches, if its value exceeds the threshold."""
+    """What an indicator says of a text: it is off, that is probably nothing matches, if value is above threshold."""
 
     score: str
     value: float
