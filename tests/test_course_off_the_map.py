@@ -117,10 +117,10 @@ def test_calibration_figure_leaves_out_empty_bins_and_says_the_error():
 
 @pytest.fixture(scope="module")
 def samples() -> Samples:
-    """Seven videos that are features only, and a model that has never learned "dog"."""
+    """Seven videos that are features only, and a model that has never learned "dog", token 1929."""
     model = tiny_retriever(architecture(SMALL, text_cfg={"vocab_size": 49408}), scoring=ScoringConfig(num_candidates=4))
     with torch.no_grad():
-        model.clip.token_embedding.weight[1929] = 0
+        model.clip.token_embedding.weight[[0, 1929]] = 0  # padding has token 0
     return Samples(model, None, [f"v{number}" for number in range(7)], random_features(1, 7)[1], {})
 
 
@@ -163,7 +163,7 @@ def scores_of(samples, text) -> dict[str, float]:
     rows = samples.model.similarity(texts, samples.videos)
     own = similarity_scores(rows, temperature=1 / float(samples.model.logit_scale.detach()))
     own |= generator_scores(samples.model, "text_to_video", texts, samples.videos, rows)[0]
-    return {name: float(value) for name, value in own.items()}
+    return {name: float(value.detach()) for name, value in own.items()}
 
 
 @pytest.fixture(scope="module")
