@@ -8,39 +8,37 @@ from torch import Tensor
 
 from diffret_core.course.exercise import Exercise, Mistake
 
-Strange, Other = Float[Tensor, " Q"], Float[Tensor, " U"]
 
-
-def _threshold(matched: Strange, recall: float) -> float:
+def _threshold(matched: Float[Tensor, " Q"], recall: float) -> float:
     return float(matched.sort().values[math.ceil(recall * len(matched) - 1e-9) - 1])
 
 
-def _found(matched: Strange, unmatched: Other, recall: float) -> float:
+def _found(matched: Float[Tensor, " Q"], unmatched: Float[Tensor, " U"], recall: float) -> float:
     return float((unmatched > _threshold(matched, recall)).float().mean())
 
 
-def _found_by_trying(matched: Strange, unmatched: Other, recall: float) -> float:
+def _found_by_trying(matched: Float[Tensor, " Q"], unmatched: Float[Tensor, " U"], recall: float) -> float:
     enough = [value for value in matched.tolist() if int((matched <= value).sum()) >= recall * len(matched) - 1e-9]
     return sum(value > min(enough) for value in unmatched.tolist()) / len(unmatched)
 
 
-def _missed(matched: Strange, unmatched: Other, recall: float) -> float:
+def _missed(matched: Float[Tensor, " Q"], unmatched: Float[Tensor, " U"], recall: float) -> float:
     return 1 - _found(matched, unmatched, recall)
 
 
-def _found_at_lowest(matched: Strange, unmatched: Other, recall: float) -> float:
+def _found_at_lowest(matched: Float[Tensor, " Q"], unmatched: Float[Tensor, " U"], recall: float) -> float:
     return _found(matched, unmatched, 1 - recall)
 
 
-def _threshold_of_unmatched(matched: Strange, unmatched: Other, recall: float) -> float:
+def _threshold_of_unmatched(matched: Float[Tensor, " Q"], unmatched: Float[Tensor, " U"], recall: float) -> float:
     return float((matched > _threshold(unmatched, recall)).float().mean())
 
 
-def _with_equal_ones(matched: Strange, unmatched: Other, recall: float) -> float:
+def _with_equal_ones(matched: Float[Tensor, " Q"], unmatched: Float[Tensor, " U"], recall: float) -> float:
     return float((unmatched >= _threshold(matched, recall)).float().mean())
 
 
-def _only_threshold(matched: Strange, unmatched: Other, recall: float) -> float:
+def _only_threshold(matched: Float[Tensor, " Q"], unmatched: Float[Tensor, " U"], recall: float) -> float:
     return _threshold(matched, recall)
 
 
