@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
-    index = None if arguments.index is None else Path(arguments.index)
+    index = None if arguments.index is None else Path(arguments.index).expanduser()  # a shell leaves INDEX=~ as it is
     if index is not None and not (index / "index.json").is_file():  # anything else that is wrong is said on the page
         raise FileNotFoundError(f"{index}: no index is there; make one with: diffret index FOLDER --out {index}")
     try:
