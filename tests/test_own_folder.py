@@ -1,7 +1,7 @@
 """The folder of videos that notebook 11 makes, indexed as a reader's own."""
 
 import pytest
-from own_videos import NAME
+from own_videos import NAME, tiny_model
 from tiny_demo import make_samples
 
 from diffret_core.course import own_folder
@@ -12,7 +12,9 @@ from diffret_core.index import build_index, open_index
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    return make_samples(tmp_path_factory.mktemp("samples"))
+    """A model that looks four times a second, so that seconds and frames differ."""
+    made = make_samples(tmp_path_factory.mktemp("samples"))
+    return made._replace(model=tiny_model(frames_per_second=4.0))
 
 
 @pytest.fixture
