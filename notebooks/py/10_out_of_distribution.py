@@ -312,12 +312,9 @@ count_pairs = check.answer("count_pairs", count_pairs)
 
 # %%
 from diffret_core.scenes.unmatched import annotated_videos
-
-scenes = annotated_videos(samples.video_ids)  # what every test video shows: we drew them, so we know
-
-# %%
 from diffret_core.studies.detection import unmatched_texts
 
+scenes = annotated_videos(samples.video_ids)  # what every test video shows: we drew them, so we know
 kinds = unmatched_texts(samples.video_ids, captions, measured=True)
 for kind, sentences in kinds.items():
     print(f"{kind} ({len(sentences):,})")
@@ -563,8 +560,6 @@ caption = (
     "wording of the sentence, explained below. Dashed: a coin. Sample collection, shipped model."
 )
 show.figure(auroc_figure(study, "text_to_video", title="Sentences that match nothing"), caption)
-
-# %%
 print(f"{'kind':16} {'best of similarity':>26} {'best of the generator':>30}   of 100, pass the best")
 for kind in [*kinds, "mean"]:
     best = {}
@@ -618,8 +613,6 @@ print(f"{sum(map(len, known.values())):,} pairs of {len(known):,} words are know
 by_hand = [second not in known.get(first, ()) for first, second in pairs_of(mixed)]  # "" is a start or an end
 print(f"{sum(by_hand)} of {len(by_hand)} pairs are not")
 assert share_unknown(mixed, known) == sum(by_hand) / len(by_hand)
-
-# %%
 print(f"{'kind':16} {'similarity':>10} {'word pairs':>11} {'their sum':>10}")
 for kind in [*kinds, "mean"]:
     areas = [study.mean("auroc", **of, kind=kind, method=one) for one in ("similarity", *WORD_PAIR_SCORES)]
