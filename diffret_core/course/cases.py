@@ -43,7 +43,7 @@ def wrong_about(claim: Claim, scene: Scene) -> str:
 
     Args:
         claim: What the caption says.
-        scene: What the wrong video shows.
+        scene: What the wrong video shows; the caption is not true of it.
 
     Returns:
         "order of motions", "motion", "colour", "shape", "size", "relation" or "background"; "several things" if no
@@ -58,7 +58,7 @@ def wrong_about(claim: Claim, scene: Scene) -> str:
         "relation": replace(claim, relation=None),
         "background": replace(claim, background=None),
     }
-    return next((name for name, said in weaker.items() if said != claim and is_true(said, scene)), SEVERAL)
+    return next((name for name, said in weaker.items() if is_true(said, scene)), SEVERAL)
 
 
 def _without(claim: Claim, attribute: str) -> Claim:
