@@ -24,7 +24,7 @@ def auroc_figure(table: StudyTable, direction: str, *, title: str) -> go.Figure:
     kinds, scores = (list(dict.fromkeys(row[name] for row in own)) for name in ("kind", "method"))
     figure = go.Figure(layout=base_layout(f"<b>{as_plain_text(title)}</b>", height=174 + 26 * len(scores)))
     figure.update_layout(
-        margin={"l": 122, "r": 12, "t": 108, "b": 46},
+        margin={"l": 10 + 7 * max(map(len, scores)), "r": 12, "t": 108, "b": 46},
         yaxis=AXIS | {"tickvals": list(range(len(scores))), "ticktext": scores, "range": [len(scores) - 0.4, -0.6]},
     )
     width = 1 / len(kinds)

@@ -173,9 +173,9 @@ for text in ("a yellow cross becomes larger", "a yellow cross becomes smaller", 
 # | [06 denoiser](06_denoiser.ipynb) | What network undoes the noise? | ready |
 # | [07 generation training](07_generation_training.ipynb) | How does it learn? | ready |
 # | [08 sampling](08_sampling.ipynb) | How is a ranking generated, and fast? | ready |
-# | 09 evaluation | Does it help? | to come |
-# | 10 out of distribution | What happens off the map? | to come |
-# | 11 interactive demo | Play | to come |
+# | [09 evaluation](09_evaluation.ipynb) | Does it help? | ready |
+# | [10 out of distribution](10_out_of_distribution.ipynb) | What happens off the map? | ready |
+# | [11 interactive demo](11_interactive_demo.ipynb) | Play, and search your own videos | ready |
 # | [12 full training and benchmarks](12_full_training_and_benchmarks.ipynb) | How to get the paper's numbers? | ready |
 
 # %% [markdown]

@@ -766,8 +766,8 @@ quiz.show("09")
 
 # %% [markdown]
 # **Next.** So far every query had its video. What does the model say when *nothing* matches: a colour that no video
-# shows, an everyday sentence, another language? Notebook 10 asks that. How the real benchmarks are run is
-# in [notebook 12](12_full_training_and_benchmarks.ipynb).
+# shows, an everyday sentence, another language? [Notebook 10](10_out_of_distribution.ipynb) asks
+# that. How the real benchmarks are run is in [notebook 12](12_full_training_and_benchmarks.ipynb).
 #
 # The code behind this notebook: [both scores](../diffret_core/ranking.py), [choosing and
 # judging](../diffret_core/evaluation.py), [intervals](../diffret_core/metrics.py), [what an arm is

@@ -864,8 +864,8 @@ print(f"- mean over the kinds {mean:.3f}, near misses {near:.3f}; the aim was 0.
 quiz.show("10")
 
 # %% [markdown]
-# **Next.** Notebook 11 puts everything under your hands: sentences, noise levels, candidates, two runs side by side,
-# and your own folder of videos. How to get numbers on real benchmarks: [notebook
+# **Next.** [Notebook 11](11_interactive_demo.ipynb) puts everything under your hands: sentences, noise levels,
+# candidates, two runs side by side, and your own folder of videos. How to get numbers on real benchmarks: [notebook
 # 12](12_full_training_and_benchmarks.ipynb).
 #
 # The code behind this notebook: [the scores and how they are judged](../diffret_core/detection.py), [what the model
