@@ -1,5 +1,7 @@
 """The demo driven as a person drives it: controls set, buttons clicked, and what is shown is what the core computes."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from html import escape
 
@@ -20,6 +22,7 @@ from diffret_core.course.demo.walk_picture import walk_svg
 from diffret_core.course.thumbnails import moving_picture
 from diffret_core.encoders import build_clip
 from diffret_core.index import build_index, open_index, search_index
+from diffret_core.locations import sample_folder
 from diffret_core.off_the_map import Indicator
 from diffret_core.search import search
 from diffret_core.zero_shot import ZeroShot
@@ -232,11 +235,29 @@ def test_status_says_whether_a_sentence_is_off_the_map(samples):
         assert verdict in demo.view.status.value
 
 
-def test_pictures_of_all_candidates_are_made_ahead(demo):
+def test_pictures_of_all_candidates_are_made_ahead(samples):
+    moving_picture.cache_clear()
+    demo = RetrievalDemo(samples, examples=EXAMPLES, num_shown=1)
     demo.view._ahead.wait()
-    before = moving_picture.cache_info()
-    demo.controls.alpha.value = 4.9
-    assert moving_picture.cache_info().misses == before.misses
+    num_made = moving_picture.cache_info().misses
+    for item in demo.shown.candidates:
+        moving_picture(item.path)
+    assert len(demo.shown.candidates) == 3
+    assert moving_picture.cache_info().misses == num_made
+
+
+def test_python_exits_without_making_all_pictures():
+    videos = sorted(map(str, sample_folder().joinpath("videos").glob("video90*.mp4")))
+    script = """if True:
+        import atexit, pathlib, sys
+        from diffret_core.course.demo.ahead import PicturesAhead
+        from diffret_core.course.thumbnails import moving_picture
+        atexit.register(lambda: print(moving_picture.cache_info().currsize))  # after the threads have ended
+        PicturesAhead().make(map(pathlib.Path, sys.argv[1:]))
+    """
+    ended = subprocess.run([sys.executable, "-c", script, *videos], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) < len(videos) == 100
 
 
 def test_walk_takes_as_long_whatever_its_steps(demo):

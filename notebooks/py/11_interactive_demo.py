@@ -15,6 +15,7 @@
 # symbols](glossary.md).
 
 # %%
+import math
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -343,7 +344,8 @@ candidates_for = check.answer("candidates_for", candidates_for)
 
 # %%
 for share in (0.9, 0.95, 0.99, 1.0):
-    print(f"a ceiling of {100 * share:3.0f} % needs N = {int(candidates_for(ranks, share))}")
+    needed = math.ceil(share * len(ranks) - 1e-9)
+    print(f"{needed:5,} of {len(ranks):,} targets among the candidates need N = {int(candidates_for(ranks, share))}")
 for number in (2, 32, 128):
     probability = run(collection, replace(state, num_candidates=number)).results[0].generated_probability
     print(f"N = {number:3}: generated probability of the first {probability:.2f}")
