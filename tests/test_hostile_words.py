@@ -97,7 +97,7 @@ def test_map_of_words_shows_them_as_words(samples):
     collection = SampleCollection(samples)
     shown = run(collection, default_state(samples.model.config, HOSTILE_WORDS))
     drawn = Tags(token_map_svg(token_map(collection, shown, 1)))
-    assert {tag for tag, *_ in drawn.tags} == {"div", "b", "svg", "text", "rect"}
+    assert {tag for tag, *_ in drawn.tags} == {"div", "b", "br", "svg", "text", "rect"}
     assert any(HOSTILE_WORDS in words for words in drawn.words)
 
 

@@ -46,7 +46,7 @@ def drive(page: Page, notebook: str, expected: Run, pictures: Path) -> None:
     page.locator("b", has_text=f"“{SENTENCE}”").first.wait_for(timeout=60_000)
     handle = page.locator(".jupyter-widgets", has_text="noise → data").last.locator(".noUi-handle")
     for place, level in enumerate(expected.walk.levels[:5]):
-        page.locator("svg text", has_text=f"noise level {level} of").wait_for(timeout=30_000)
+        page.locator("b", has_text=f"noise level {level} of").wait_for(timeout=30_000)
         heights = bars(page).values()
         state = expected.walk.states[place].mean(dim=0).tolist()
         worst = max(abs(a - b) for a, b in zip(stretched(heights), stretched(state), strict=True))
