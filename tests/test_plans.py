@@ -156,12 +156,14 @@ def test_comparison_of_all_is_counted():
         trainer = generation_trainer(model, texts, [videos], video_of_text, config, wording=video_of_text, seed=0)
     counts = Counts(SplitCounts(700, 1500), *COUNTS[1:])
     plan = make_plan(replace(chosen, model=replace(chosen.model, max_frames=videos.frames.shape[1])), counts, CPU)
-    given = {"weights", "features of videos", "features of captions"}
-    for moment, found in zip(plan.stages[-1].memory.moments[1:], (live.peak_bytes, live.num_bytes), strict=True):
-        counted = sum(size for name, size in moment.device.items() if name not in given)
-        learnt = ("gradients", "state of the optimiser", "activations")
-        counted -= sum(moment.device.get(name, 0) for name in learnt)
-        assert counted == pytest.approx(found, rel=0.1), moment.name
+    apart = {"weights", "features of videos", "features of captions"}  # there before
+    apart |= {"gradients", "state of the optimiser", "activations"}  # not there yet
+    comparing, step = (
+        sum(size for name, size in moment.device.items() if name not in apart)
+        for moment in plan.stages[-1].memory.moments[1:]
+    )
+    assert step == pytest.approx(live.num_bytes, rel=0.1)
+    assert max(comparing, step) == pytest.approx(live.peak_bytes, rel=0.1)
     assert trainer.num_done == 0
 
 

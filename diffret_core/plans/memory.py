@@ -141,6 +141,8 @@ def generation_moments(
         "state of the optimiser": 2 * trained,
         "activations": max(0, counted.peak_bytes - trained),
     }
+    if unified:
+        step["similarity, video by video"] = similarity
     block = FEATURE_BYTES * TEXTS_AT_ONCE * recipe.model.max_words * VIDEOS_AT_ONCE * recipe.model.max_frames
     comparing = {
         **both,

@@ -51,6 +51,9 @@ def generation_trainer(
     """
     similarity = mining_similarity(model, texts, views[0], config) if similarity is None else similarity
     device = similarity.device
+    by_video = similarity.T
+    if device.type == "cpu":  # which waits for every entry of a column of S; a GPU does not, and has no room for two S
+        by_video = by_video.contiguous()
     captions_of_video = _captions_by_video(video_of_text.cpu(), len(views[0].frames)).to(device)  # [V, C]
     all_views = VideoFeatures(*map(torch.cat, zip(*views, strict=True)))  # [R V, F, D], [R V, F]
     num_videos, num_choices = captions_of_video.shape
@@ -65,7 +68,7 @@ def generation_trainer(
         if config.negatives == "batch":
             same = same | ~torch.isin(torch.arange(num_videos, device=device), pairs)
         others = training_candidates(
-            similarity[chosen[pairs]] if from_text else similarity[chosen, pairs[:, None]],
+            similarity[chosen[pairs]] if from_text else by_video[pairs[:, None], chosen],
             pairs,
             same,
             num_candidates=config.num_candidates,
