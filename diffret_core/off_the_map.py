@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -22,105 +19,14 @@ from diffret_core.ranking import generated_probability
 from diffret_core.retriever import Generated, Progress, Retriever, query_generators
 from diffret_core.sampler import draw_noise
 from diffret_core.schedule import add_noise
-from diffret_core.tensor_files import read_json, write_json
 from diffret_core.word_pairs import WordPairs, share_unknown
 
-INDICATOR_FILE = "off_the_map.json"  # beside a model's weights
 LEVEL_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Noise levels at which an answer is reconstructed, as shares of K."""
 SIMILARITY_SCORES = ("similarity", "margin", "energy", "softmax")
 WORD_PAIR_SCORES = ("word pairs", "similarity + word pairs")
 NUM_DRAWS = 4
 """Fewest draws that are compared, and noisings of an answer that are reconstructed."""
-
-
-class Indicator(NamedTuple):
-    """What decides whether a text is off the map of a model and a gallery; chosen on validation.
-
-    Attributes:
-        score: One of the scores of `similarity_scores`, `generator_scores` and `word_pair_scores`.
-        threshold: A text that scores above it counts as off the map.
-        recall: Share of the matched texts of validation that score at most that.
-        num_videos: Videos of the gallery on which it was chosen: among more the best is more similar.
-        known: Word pairs of the captions that the model was trained on, for the scores that need them.
-    """
-
-    score: str
-    threshold: float
-    recall: float
-    num_videos: int
-    known: WordPairs = MappingProxyType({})
-
-
-class OffTheMap(NamedTuple):
-    """What an indicator says of a text: it is off, that is probably nothing matches, if value is above threshold."""
-
-    score: str
-    value: float
-    threshold: float
-    is_off: bool
-
-    def __str__(self) -> str:
-        """Say it in a line."""
-        verdict = "probably no video matches" if self.is_off else "no sign that nothing matches"
-        return f"{verdict} ({self.score} {self.value:.3f}, threshold {self.threshold:.3f})"
-
-
-def write_indicator(folder: Path, indicator: Indicator) -> None:
-    """Put an indicator beside a model's weights."""
-    write_json(folder / INDICATOR_FILE, {**indicator._asdict(), "known": dict(indicator.known)})
-
-
-def read_indicator(folder: Path) -> Indicator | None:
-    """Read a model's indicator; None if it has none.
-
-    Raises:
-        ValueError: If the file is no indicator.
-    """
-    path = folder / INDICATOR_FILE
-    if not path.is_file():
-        return None
-    try:
-        return Indicator(**read_json(path))
-    except TypeError:
-        fields = ", ".join(Indicator._fields)
-        raise ValueError(f"{path}: is no indicator with {fields}; delete it or make it again") from None
-
-
-@torch.no_grad()
-def indicate(
-    model: Retriever,
-    indicator: Indicator,
-    text: str,
-    similarity: Float[Tensor, "1 V"],
-    *,
-    network: PreparedDenoiser,
-    given: Conditioned,
-    seed: int = 0,
-) -> OffTheMap:
-    """Say whether a text is off the map.
-
-    Args:
-        model: The model.
-        indicator: Its indicator.
-        text: The text.
-        similarity: S of the text and all videos.
-        network: The prepared network for text queries.
-        given: What that needs of the text and its candidates.
-        seed: Seed of the noise, for scores from the generator.
-
-    Raises:
-        ValueError: If there is no such score.
-    """
-    scores = similarity_scores(similarity, temperature=1 / float(model.logit_scale))
-    scores |= word_pair_scores([text], indicator.known, similarity)
-    if indicator.score not in scores:
-        query = torch.zeros(1, dtype=torch.long, device=similarity.device)
-        scores = _block_scores(model, "text_to_video", network, given, query, seed=seed)
-    if indicator.score not in scores:
-        raise ValueError(f"the indicator goes by {indicator.score!r}, of which this model knows nothing")
-    value = float(scores[indicator.score])
-    return OffTheMap(indicator.score, value, indicator.threshold, value > indicator.threshold)
 
 
 def similarity_scores(rows: Float[Tensor, "Q V"], *, temperature: float) -> dict[str, Float[Tensor, " Q"]]:
@@ -189,7 +95,7 @@ def generator_scores(
     found: list[dict[str, Tensor]] = []
     num_done = 0
     for queries, network, given in conditioned_blocks(model, direction, texts, videos, items):
-        found.append(_block_scores(model, direction, network, given, queries, seed=seed))
+        found.append(block_scores(model, direction, network, given, queries, seed=seed))
         num_done += len(queries)
         if progress is not None:
             progress(num_done, len(items))
@@ -197,7 +103,7 @@ def generator_scores(
     return scores, Generated(items, scores.pop("sample"))
 
 
-def _block_scores(
+def block_scores(
     model: Retriever,
     direction: Direction,
     network: PreparedDenoiser,
@@ -206,6 +112,19 @@ def _block_scores(
     *,
     seed: int,
 ) -> dict[str, Tensor]:
+    """Score a block of queries by what is generated for them; see `generator_scores`.
+
+    Args:
+        model: The model.
+        direction: Which side asks.
+        network: Its prepared network for that direction.
+        given: What that needs of the queries and their candidates.
+        queries: Numbers of the queries, from which their noise follows.
+        seed: Seed of all noise.
+
+    Returns:
+        The scores, and beside them the "sample".
+    """
     scoring = model.config.scoring
     draws = torch.stack(
         [

@@ -14,7 +14,7 @@ from diffret_core.denoiser_compiled import Walk, can_walk, walk
 from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser
 from diffret_core.feature_checks import check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
-from diffret_core.off_the_map import Indicator, OffTheMap, indicate
+from diffret_core.indicator import Indicator, OffTheMap, indicate
 from diffret_core.prepared import PreparedVideos
 from diffret_core.randomness import generator
 from diffret_core.ranking import combined_scores, generated_probability, order

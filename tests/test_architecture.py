@@ -46,7 +46,16 @@ LAYERS = (
         "first_cut",
         "parity",
     }
-    | {"off_the_map", "released", "frame_files", "extraction", "feature_cache", "feature_shards", "zero_shot"},
+    | {
+        "off_the_map",
+        "indicator",
+        "released",
+        "frame_files",
+        "extraction",
+        "feature_cache",
+        "feature_shards",
+        "zero_shot",
+    },
     {"recipes"},
     {"studies", "bench", "index", "doctor", "plans"},
     {"course"},

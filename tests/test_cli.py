@@ -11,7 +11,7 @@ from tiny_models import released_state_dict, tiny_retriever
 
 from diffret_core.checkpoints import load_checkpoint, save_checkpoint
 from diffret_core.cli.main import main
-from diffret_core.off_the_map import Indicator, write_indicator
+from diffret_core.indicator import Indicator, write_indicator
 from diffret_core.recipes import RECIPES
 from diffret_core.retriever import Retriever
 from diffret_core.scenes.manifest import update_manifest

@@ -16,7 +16,8 @@ from diffret_core.course.matched_figure import Scored, matched_figure
 from diffret_core.course.risk_figure import Look, risk_figure
 from diffret_core.course.setup import Samples
 from diffret_core.course.style import GENERATED, SIMILARITY
-from diffret_core.off_the_map import Indicator, generator_scores, similarity_scores
+from diffret_core.indicator import Indicator
+from diffret_core.off_the_map import generator_scores, similarity_scores
 from diffret_core.search import search
 from diffret_core.studies.table import StudyTable
 

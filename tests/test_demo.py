@@ -13,7 +13,7 @@ from diffret_core.course.demo.collection import SampleCollection, text_generator
 from diffret_core.course.demo.running import levels_of, rescore, run
 from diffret_core.course.demo.state import DemoState, default_state
 from diffret_core.course.setup import Samples
-from diffret_core.off_the_map import Indicator, write_indicator
+from diffret_core.indicator import Indicator, write_indicator
 from diffret_core.ranking import combined_scores
 from diffret_core.retriever import take_settings
 from diffret_core.schedule import noise_schedule

@@ -20,7 +20,7 @@ from diffret_core.course.demo.walk_picture import candidates_svg, level_shown, w
 from diffret_core.course.denoising import relative_heights
 from diffret_core.encoders import token_names, tokenize
 from diffret_core.index import build_index, open_index, search_index
-from diffret_core.off_the_map import OffTheMap
+from diffret_core.indicator import OffTheMap
 
 TEXT = "a red circle moves left"
 

@@ -22,8 +22,8 @@ from diffret_core.course.demo.walk_picture import walk_svg
 from diffret_core.course.thumbnails import moving_picture
 from diffret_core.encoders import build_clip
 from diffret_core.index import build_index, open_index, search_index
+from diffret_core.indicator import Indicator
 from diffret_core.locations import sample_folder
-from diffret_core.off_the_map import Indicator
 from diffret_core.search import search
 from diffret_core.zero_shot import ZeroShot
 

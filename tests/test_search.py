@@ -1,19 +1,15 @@
 """One sentence against a gallery: the ranking, and the walk that led to it."""
 
+import json
+
 import pytest
 import torch
 from tiny_models import SMALL, architecture, random_features, tiny_retriever
 
 from diffret_core.config import ScoringConfig
 from diffret_core.features import VideoFeatures
-from diffret_core.off_the_map import (
-    INDICATOR_FILE,
-    Indicator,
-    generator_scores,
-    read_indicator,
-    similarity_scores,
-    write_indicator,
-)
+from diffret_core.indicator import INDICATOR_FILE, Indicator, read_indicator, write_indicator
+from diffret_core.off_the_map import generator_scores, similarity_scores
 from diffret_core.ranking import combined_scores, generated_probability
 from diffret_core.search import prepare_gallery, search
 from diffret_core.word_pairs import known_pairs
@@ -239,8 +235,26 @@ def test_indicator_is_kept_beside_the_weights(model, videos, tmp_path):
     indicator = Indicator("entropy", 1.25, 0.95, 1000, known_pairs([TEXT]))
     write_indicator(tmp_path, indicator)
     assert read_indicator(tmp_path) == indicator
-    (tmp_path / INDICATOR_FILE).write_text('{"score": "entropy"}')
-    with pytest.raises(ValueError, match="is no indicator with score, threshold, recall, num_videos"):
-        read_indicator(tmp_path)
     with pytest.raises(ValueError, match="goes by 'luck', of which this model knows nothing"):
         search(model, videos, IDS, TEXT, indicator=indicator._replace(score="luck"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: [kept],
+        lambda kept: {"score": kept["score"]},
+        lambda kept: {**kept, "colour": "red"},
+        lambda kept: {**kept, "score": 3},
+        lambda kept: {**kept, "threshold": "high"},
+        lambda kept: {**kept, "known": ["a", "star"]},
+        lambda kept: {**kept, "known": {"a": "star"}},
+    ],
+    ids=["list", "fields missing", "field too many", "score", "threshold", "pairs", "followers"],
+)
+def test_damaged_indicator_is_refused(tmp_path, damage):
+    write_indicator(tmp_path, Indicator("entropy", 1.25, 0.95, 1000, known_pairs([TEXT])))
+    path = tmp_path / INDICATOR_FILE
+    path.write_text(json.dumps(damage(json.loads(path.read_text()))))
+    with pytest.raises(ValueError, match="is no indicator with score, threshold, recall, num_videos, known; delete it"):
+        read_indicator(tmp_path)

@@ -208,6 +208,12 @@ def test_provenance_says_what_was_run_by_what_and_on_what(folder):
     assert len(about["stage1_sha256"]) == len(about["captions_sha256"]) == len(about["manifest_sha256"]) == 64
 
 
+def test_arm_whose_baseline_is_not_trained_yet_is_kept(study, tmp_path):
+    assert study("training", tmp_path, "--arms", "without_noise", "--seeds", "1") == 0
+    about = read_study(tmp_path / "training").provenance
+    assert about["finished"] == ["without_noise/1"] and about["baseline_weights_sha256"] == {}
+
+
 # queries that match nothing
 
 

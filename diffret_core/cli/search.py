@@ -53,8 +53,8 @@ def _search_collection(arguments: argparse.Namespace) -> "Search":
     from diffret_core.cli.inputs import open_collection, open_model
     from diffret_core.cli.progress import Bars
     from diffret_core.galleries import encode_video_files, feature_folder
+    from diffret_core.indicator import read_indicator
     from diffret_core.locations import sample_checkpoint
-    from diffret_core.off_the_map import read_indicator
     from diffret_core.search import search
 
     collection, model = open_collection(arguments, as_released=True), open_model(arguments)

@@ -11,7 +11,8 @@ from diffret_core.course.live import show_live, small
 from diffret_core.course.matched_figure import Scored
 from diffret_core.course.search_box import SearchBox, make_box
 from diffret_core.course.setup import Samples
-from diffret_core.off_the_map import Indicator, generator_scores, similarity_scores
+from diffret_core.indicator import Indicator
+from diffret_core.off_the_map import generator_scores, similarity_scores, word_pair_scores
 from diffret_core.search import Search, prepare_gallery, search
 
 
@@ -28,7 +29,10 @@ def landing_box(
     """
     box = make_landing_box(samples, scores, indicator, examples)
     asked = _asker(samples, scores, indicator)
-    answers = "".join(f"<li>{_heading(*asked(text)[:2])}{_in_lines(scores, asked(text)[2])}</li>" for text in examples)
+    answers = "".join(
+        f"<li>{_heading(found, unknown)}{_in_lines(scores, values)}</li>"
+        for found, unknown, values in map(asked, examples)
+    )
     show_live(box.whole, f"<p><i>Run this cell and a box appears here. It answers like this:</i></p><ul>{answers}</ul>")
 
 
@@ -64,6 +68,7 @@ def _asker(samples: Samples, scores: Mapping[str, Scored], indicator: Indicator 
         texts = model.encode_texts([text])
         rows = model.similarity(texts, videos)
         own = similarity_scores(rows, temperature=1 / float(model.logit_scale))
+        own |= word_pair_scores([text], {} if indicator is None else indicator.known, rows)
         own |= generator_scores(model, "text_to_video", texts, videos, rows)[0]
         return found, unknown_pieces(model, text), {name: float(own[name]) for name in scores}
 

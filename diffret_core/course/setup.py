@@ -8,8 +8,8 @@ from diffret_core.course.progress import counting
 from diffret_core.datasets import Collection, read_collection
 from diffret_core.features import VideoFeatures
 from diffret_core.galleries import encode_video_files, feature_folder
+from diffret_core.indicator import Indicator, read_indicator
 from diffret_core.locations import sample_checkpoint, sample_folder
-from diffret_core.off_the_map import Indicator, read_indicator
 from diffret_core.retriever import Retriever, choose_device
 from diffret_core.scenes.manifest import refuse_faults
 

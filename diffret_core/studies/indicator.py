@@ -4,7 +4,7 @@ from pathlib import Path
 
 from diffret_core.datasets import Collection
 from diffret_core.detection import RECALL
-from diffret_core.off_the_map import INDICATOR_FILE, Indicator, write_indicator
+from diffret_core.indicator import INDICATOR_FILE, Indicator, write_indicator
 from diffret_core.scenes.manifest import update_manifest
 from diffret_core.studies.detection import MEAN, trained_pairs
 from diffret_core.studies.setting import VALIDATION

@@ -102,11 +102,13 @@ def _write(study: Study, cells: Sequence[Cell], setting: Setting, folder: Path) 
 
 
 def _weights(setting: Setting, seeds: set[int]) -> dict[str, str]:
-    """Name the models that studies without training of their own measure."""
+    """Name the models that studies without training of their own measure, as far as they have been trained."""
     if setting.shipped:
         return {str(seed): setting.description["stage1_sha256"] for seed in sorted(seeds)}
     runs = {seed: setting.folder / "training" / BASELINE / f"seed{seed}" / "run" / WEIGHTS_FILE for seed in seeds}
-    return {str(seed): hashlib.sha256(run.read_bytes()).hexdigest() for seed, run in sorted(runs.items())}
+    return {
+        str(seed): hashlib.sha256(run.read_bytes()).hexdigest() for seed, run in sorted(runs.items()) if run.is_file()
+    }
 
 
 def _versions() -> dict[str, Any]:

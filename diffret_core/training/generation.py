@@ -50,10 +50,7 @@ def generation_trainer(
         ValueError: If a video has no caption.
     """
     similarity = mining_similarity(model, texts, views[0], config) if similarity is None else similarity
-    device = similarity.device
-    by_video = similarity.T
-    if device.type == "cpu":  # which waits for every entry of a column of S; a GPU does not, and has no room for two S
-        by_video = by_video.contiguous()
+    device, by_video = similarity.device, _by_video(similarity)
     captions_of_video = _captions_by_video(video_of_text.cpu(), len(views[0].frames)).to(device)  # [V, C]
     all_views = VideoFeatures(*map(torch.cat, zip(*views, strict=True)))  # [R V, F, D], [R V, F]
     num_videos, num_choices = captions_of_video.shape
@@ -148,6 +145,11 @@ def start_from_stage1(model: Retriever, texts: TextFeatures, videos: VideoFeatur
 def _draw_views(num_views: int, num_videos: int, draw: torch.Generator) -> Int[Tensor, " V"]:
     """Draw a view of each video: its row among all views, those of the first view of all videos coming first."""
     return torch.randint(num_views, (num_videos,), generator=draw) * num_videos + torch.arange(num_videos)
+
+
+def _by_video(similarity: Float[Tensor, "T V"]) -> Float[Tensor, "V T"]:
+    """Turn S round: in memory on a CPU, which waits for every entry of a column; a GPU does not, and may lack room."""
+    return similarity.T.contiguous() if similarity.device.type == "cpu" else similarity.T
 
 
 def _captions_by_video(video_of_text: Int[Tensor, " T"], num_videos: int) -> Int[Tensor, "V C"]:

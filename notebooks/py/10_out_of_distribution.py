@@ -715,8 +715,8 @@ assert abs(kept[500] - 95) < 1, "500 queries must nearly keep their promise"
 # sentences, and read the test once. What does that threshold keep on test?
 
 # %%
+from diffret_core.indicator import read_indicator
 from diffret_core.locations import sample_checkpoint
-from diffret_core.off_the_map import read_indicator
 
 indicator = read_indicator(sample_checkpoint())
 if indicator is None:

@@ -15,7 +15,7 @@ from diffret_core.course.demo.state import DemoState
 from diffret_core.course.setup import Samples
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.galleries import encode_captions
-from diffret_core.off_the_map import OffTheMap, indicate
+from diffret_core.indicator import OffTheMap, indicate
 from diffret_core.prepared import PreparedTexts
 from diffret_core.randomness import generator
 from diffret_core.retriever import query_generators

@@ -1,6 +1,6 @@
 """What the demo says of a sentence for which there may be no video."""
 
-from diffret_core.off_the_map import OffTheMap
+from diffret_core.indicator import OffTheMap
 
 
 def off_the_map_in_words(told: OffTheMap) -> str:

@@ -13,7 +13,7 @@ from diffret_core.config import ModelConfig
 from diffret_core.course.demo.collection import Item, Proposal, SampleCollection
 from diffret_core.course.demo.own_videos import IndexCollection
 from diffret_core.course.demo.state import DemoState
-from diffret_core.off_the_map import OffTheMap
+from diffret_core.indicator import OffTheMap
 from diffret_core.ranking import combined_scores, generated_probability, order
 from diffret_core.retriever import first_state
 from diffret_core.schedule import noise_schedule
