@@ -15,9 +15,9 @@ def risk_coverage(score: Float[Tensor, " Q"], wrong: Bool[Tensor, " Q"]) -> Floa
         wrong: Whether the answer is wrong; that to an unmatched query always is.
 
     Raises:
-        ValueError: If there is no query, a score is not finite, or not every query has both.
+        ValueError: If there is no query, or a score is not finite.
     """
-    _check(score, wrong)
+    _check(score)
     _, group = score.unique(return_inverse=True)
     total = torch.zeros(int(group.max()) + 1, dtype=torch.float64, device=score.device)
     mean = total.index_add(0, group, wrong.to(total)) / group.bincount()
@@ -36,10 +36,9 @@ def calibration(
         num_bins: Bins between 0 and 1; an empty one holds zeros.
 
     Raises:
-        ValueError: If there is no answer, a confidence is no number between 0 and 1, not every answer has both, or
-            there is no bin.
+        ValueError: If there is no answer, a confidence is no number between 0 and 1, or there is no bin.
     """
-    _check(confidence, right)
+    _check(confidence)
     if bool((confidence < 0).any()) or bool((confidence > 1).any()):
         raise ValueError("a confidence lies outside 0..1; give probabilities")
     if num_bins < 1:
@@ -65,8 +64,6 @@ def calibration_error(bins: Float[Tensor, "bins 3"]) -> float:
     return float(((confidence - right).abs() * number).sum() / number.sum())
 
 
-def _check(score: Tensor, of_each: Tensor) -> None:
+def _check(score: Tensor) -> None:
     if not len(score) or not bool(score.isfinite().all()):
         raise ValueError(f"scores of shape {tuple(score.shape)} must be one finite number per query, at least one")
-    if of_each.shape != score.shape:
-        raise ValueError(f"{len(score)} scores are given with {len(of_each)} answers; give one for each")

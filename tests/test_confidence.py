@@ -66,7 +66,6 @@ def test_bins_without_answers_count_nothing():
         ([], [], "one finite number per query"),
         ([0.5, 1.5], [True, True], "outside 0..1"),
         ([0.5, -0.1], [True, True], "outside 0..1"),
-        ([0.5], [True, False], "1 scores are given with 2 answers"),
     ],
 )
 def test_claims_that_are_no_probabilities_are_refused(claimed, right, words):
@@ -77,8 +76,6 @@ def test_claims_that_are_no_probabilities_are_refused(claimed, right, words):
 def test_risk_calibration_and_error_refuse_what_they_cannot_measure():
     with pytest.raises(ValueError, match="one finite number per query"):
         confidence.risk_coverage(torch.tensor([torch.nan]), torch.tensor([True]))
-    with pytest.raises(ValueError, match="2 scores are given with 1 answers"):
-        confidence.risk_coverage(torch.ones(2), torch.tensor([True]))
     with pytest.raises(ValueError, match="num_bins is 0; give at least one"):
         confidence.calibration(torch.ones(1), torch.tensor([True]), num_bins=0)
     for bins in (torch.zeros(3, 3), torch.full((1, 3), torch.nan)):
