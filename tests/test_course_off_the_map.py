@@ -163,7 +163,7 @@ def test_landing_goes_by_the_threshold_of_the_indicator_where_it_has_one():
     scored = {"<s>": Scored(torch.tensor([0.0, 0.5]), {"a": torch.tensor([0.5, 1.0])})}
     indicator = Indicator("<s>", 0.25, 0.9, 7)
     (told,) = landing_words(scored, {"<s>": 0.45}, indicator)
-    assert told.endswith("; above 0.250, the threshold of `diffret search`, which comes from validation")
+    assert told.endswith("; above 0.250, the threshold of diffret search, which comes from validation")
     assert '<line x1="170.0"' in landing_picture(scored, {"<s>": 0.45}, indicator)
     other = indicator._replace(score="other")
     assert landing_words(scored, {"<s>": 0.45}, other) == landing_words(scored, {"<s>": 0.45})

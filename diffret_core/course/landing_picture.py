@@ -60,7 +60,7 @@ def landing_words(
 def _threshold(name: str, scored: Scored, indicator: Indicator | None) -> tuple[float, str]:
     """Give the threshold of a score, and say whose it is."""
     if indicator is not None and name == indicator.score:
-        return indicator.threshold, "the threshold of `diffret search`, which comes from validation"
+        return indicator.threshold, "the threshold of diffret search, which comes from validation"
     share = f"{100 * RECALL:.0f} %"
     return threshold_at_recall(scored.matched), f"which lets {share} of these matched queries pass"
 

@@ -237,7 +237,11 @@ run_if_possible("evaluate")
 #
 # Now the second way. Notebook 05 left a question open: a softmax over candidates cannot say *none of these*. Can
 # something else? We need a **score**: one number per query, *higher means more likely off the map*. The simplest takes
-# the best similarity and turns its sign. Four queries, of which two have an answer:
+# the best similarity and turns its sign.
+#
+# How good is a score? Take every pair of an unmatched and a matched query. A point if the *unmatched* one scores
+# higher, half a point if they are equal. The share of points is the **AUROC**: 1 is perfect, 0.5 is a coin. It needs
+# no threshold. Four queries, of which two have an answer:
 
 # %%
 from diffret_core import detection
@@ -252,14 +256,6 @@ assert torch.equal(score, detection.low_maximum(of_four))
 for (text, has_answer), best, value in zip(four.items(), of_four.amax(dim=1), score, strict=True):
     kind = "matched  " if has_answer else "unmatched"
     print(f"best similarity {best:.3f}  score {value:.3f}  {kind} {text}")
-
-# %% [markdown]
-# ## How good is a score?
-#
-# Take every pair of an unmatched and a matched query. A point if the *unmatched* one scores higher, half a point if
-# they are equal. The share of points is the **AUROC**: 1 is perfect, 0.5 is a coin. It needs no threshold.
-
-# %%
 points = []
 for unmatched in score[2:].tolist():
     for matched in score[:2].tolist():
@@ -610,22 +606,10 @@ print(f"{rival} minus {plain}, near misses: {near}")
 #
 # Before one admires an AUROC, one asks what a fool would reach. Our fool counts the words of a sentence that the model
 # has never learned, and looks at no video at all.
-
-# %%
-print(f"{'kind':16} unknown words   similarity")
-for kind in kinds:
-    fool = detection.auroc(blank["matched"], blank[kind])
-    print(f"{kind:16} {fool:13.3f}   {study.mean('auroc', **of, kind=kind, method='similarity'):10.3f}")
-
-# %% [markdown]
-# Where the fool wins, no network is needed: a list of known words does it. Where it has 0.5, only known words were
-# used, and what is wrong is how they go together. **Those kinds are the real test.** (With a CLIP trained on the web
-# the fool would fail: it knows nearly all words. What its similarity does then, this notebook does not measure.)
 #
-# ## A cleverer fool: word pairs
-#
-# Shuffled sentences are made of known words. But their *pairs* of neighbours are odd: few captions say “moves red”. So
-# count the pairs of neighbouring words that no training caption has. This score is ours, not the paper's.
+# A cleverer fool looks at **word pairs**. Shuffled sentences are made of known words, but their pairs of neighbours are
+# odd: few captions say “moves red”. So count the pairs that no training caption has. This score is ours, not the
+# paper's.
 
 # %%
 from diffret_core.word_pairs import known_pairs, pairs_of, share_unknown
@@ -638,12 +622,17 @@ print(f"{sum(by_hand)} of {len(by_hand)} pairs are not")
 assert share_unknown(mixed, known) == sum(by_hand) / len(by_hand)
 odd_ones = sum(share_unknown(text, known) > 0 for text in kinds["near misses"])
 print(f"near misses with any unknown pair: {odd_ones} of {len(kinds['near misses']):,}")
-print(f"{'kind':16} {'similarity':>10} {'word pairs':>11} {'their sum':>10}")
+print(f"{'AUROC':16} {'unknown words':>13} {'similarity':>10} {'word pairs':>11} {'similarity + word pairs':>24}")
 for kind in [*kinds, "mean"]:
     areas = [study.mean("auroc", **of, kind=kind, method=one) for one in ("similarity", *WORD_PAIR_SCORES)]
-    print(f"{kind:16} {areas[0]:10.3f} {areas[1]:11.3f} {areas[2]:10.3f}")
+    fool = f"{detection.auroc(blank['matched'], blank[kind]):.3f}" if kind in blank else ""
+    print(f"{kind:16} {fool:>13} {areas[0]:10.3f} {areas[1]:11.3f} {areas[2]:24.3f}")
 
 # %% [markdown]
+# Where unknown words win, no network is needed: a list of known words does it. Where they have 0.5, only known words
+# were used, and what is wrong is how they go together. **Those kinds are the real test.** (A CLIP trained on the web
+# knows nearly all words, so that this fool would fail there.)
+#
 # A score that reads only wording can know nothing of a near miss, nearly all of whose pairs are known: there the sum
 # has little but the similarity. And it works so well elsewhere because **our captions follow a grammar that we
 # wrote**. Free captions have new pairs in nearly every sentence; on a benchmark this fool would cry wolf.
@@ -809,9 +798,10 @@ print(f"whole study, near misses: {order} (no intervals)")
 # ## Can a claimed probability be believed?
 #
 # Softmax and generator both claim a probability for their first answer. Of all answers with a claim near 70 %, about
-# 70 % should be right. But what is claimed depends on a **temperature**: the softmax has the one of training; that of
-# the generator was chosen for the best R@1 of the combined score. Neither was made for this. So both are fitted: the
-# temperature with the least error on *validation*, from the same 25 trials, is then judged on test.
+# 70 % should be right. But what is claimed depends on **one factor** before each softmax; larger is sharper. For the
+# similarities it is the trained `logit_scale`. For the generator it is `temperature`, chosen for the best R@1 of the
+# combined score. Neither was made for this. So both are fitted: the factor with the least error on *validation*, from
+# the same 25 trials, is then judged on test.
 
 # %%
 from diffret_core.galleries import kept_gallery
@@ -830,48 +820,48 @@ print(f"{len(held):,} sentences of validation, one for each video: similarity an
 # %%
 own = torch.arange(len(captions))
 generated_of["test"] = generate(model, "text_to_video", texts, videos, similarity, queries=own)
-usual_temperature = {"softmax": 1 / scale, "generator": scoring.temperature}
+usual_factor = {"softmax": scale, "generator": scoring.temperature}
 
 
-def claims_of(name, part, temperature):
+def claims_of(name, part, factor):
     """What is claimed of each first answer, and whether it is right."""
     if name == "softmax":
-        top = torch.softmax(similarity_of[part] / temperature, dim=1).max(dim=1)
+        top = torch.softmax(factor * similarity_of[part], dim=1).max(dim=1)
         first = top.indices
     else:
         candidates, sample = generated_of[part]
-        top = generated_probability(sample, temperature=temperature).max(dim=1)
+        top = generated_probability(sample, temperature=factor).max(dim=1)
         first = candidates.gather(1, top.indices[:, None])[:, 0]
     return top.values.clamp(0, 1), first == torch.arange(len(first))
 
 
-def error_at(name, part, temperature):
+def error_at(name, part, factor):
     """How far claims and right answers lie apart, in points."""
-    return 100 * confidence.calibration_error(confidence.calibration(*claims_of(name, part, temperature)))
+    return 100 * confidence.calibration_error(confidence.calibration(*claims_of(name, part, factor)))
 
 
-trials = [round(2 ** ((place - 12) / 6), 3) for place in range(25)]  # times the usual temperature, 1/4 to 4
+trials = [round(2 ** ((place - 12) / 6), 3) for place in range(25)]  # times the usual factor, 1/4 to 4
 errors = {
     name: {part: [error_at(name, part, one * own) for one in trials] for part in ("validation", "test")}
-    for name, own in usual_temperature.items()
+    for name, own in usual_factor.items()
 }
 fitted = {name: trials[int(np.argmin(of["validation"]))] for name, of in errors.items()}
 for name, factor in fitted.items():
     usual_error, fitted_error = (errors[name]["test"][trials.index(one)] for one in (1.0, factor))
     print(f"{name:9} off by {usual_error:.1f} points on test as it is; ", end="")
-    print(f"{fitted_error:.1f} at {factor:g} times its temperature, fitted on validation")
+    print(f"{fitted_error:.1f} at {factor:g} times its factor, fitted on validation")
 
 # %%
 from diffret_core.course.calibration_figure import calibration_figure
 from diffret_core.course.curves_figure import Curve, curves_figure
 
 colours = {"softmax": SIMILARITY, "generator": GENERATED}
-claimed = {name: claims_of(name, "test", fitted[name] * usual_temperature[name]) for name in colours}
+claimed = {name: claims_of(name, "test", fitted[name] * usual_factor[name]) for name in colours}
 show.figure(
     calibration_figure(
         {name: confidence.calibration(*own) for name, own in claimed.items()},
         colours,
-        title="Claimed and kept, both temperatures fitted on validation (samples)",
+        title="Claimed and kept, both factors fitted on validation (samples)",
     ),
     "A dot for each tenth of the scale, as large as the number of answers in it: 1,000 test sentences that have an "
     "answer. On the dashed line claims are kept; above it the model is too modest, below it too sure. Off by: mean "
@@ -886,11 +876,11 @@ show.figure(
     curves_figure(
         [trials[place] for place in some_trials],
         curves,
-        title="How far claims are off, by temperature (test)",
-        across="temperature, times the usual one",
+        title="How far claims are off, by factor (test)",
+        across="factor, times the usual one; larger is sharper",
         up="off by, in points",
     ),
-    "Across: the temperature as a multiple of the one in use, from a quarter to four times. Up: how far claims and "
+    "Across: the factor as a multiple of the one in use, from a quarter to four times. Up: how far claims and "
     "right answers lie apart on test.",
 )
 for name, (values_claimed, is_right) in claimed.items():
@@ -900,7 +890,7 @@ off = 100 * float(probability[len(asked) :].amax(dim=1).mean())
 print(f"for sentences that match nothing the generator, as it is, still claims {off:.0f} % on average")
 
 # %% [markdown]
-# **What to see.** Compare the two errors as they are, then fitted: how much of a difference was only temperature? The
+# **What to see.** Compare the two errors as they are, then fitted: how much of the difference was only the factor? The
 # last line is the catch: calibration is measured on queries that *have* an answer. Off the map every claim is
 # wrong, however well calibrated.
 #
