@@ -127,3 +127,18 @@ def test_train_of_a_benchmark_recipe_refuses_half_copied_annotations_before_anyt
     assert len(lines) == 1
     assert "msrvtt: not as published: train has 8 videos, expected 8503;" in lines[0] and "--any-size" in lines[0]
     assert not (tmp_path / "out").exists()
+
+
+@mark.parametrize("command", ["train", "evaluate"])
+def test_benchmark_recipe_without_its_files_says_what_to_give(command, tmp_path, capsys):
+    options = ["--output", str(tmp_path / "out")] if command == "train" else []
+    assert main([command, "--recipe", "msrvtt", "--device", "cpu", *options]) == 1
+    assert "recipe msrvtt reads the benchmark's own files: give --data FOLDER" in said(capsys)[1][-1]
+
+
+def test_own_data_without_a_model_are_warned_of_the_small_one(data, model_folder, capsys):
+    features = ["features", "--data", str(data), "--split", "test", "--device", "cpu"]
+    assert main([*features, "--model", str(model_folder)]) == 0
+    assert not any("shipped model" in line for line in said(capsys)[1])
+    assert main(features) == 0
+    assert any("without --model FOLDER this is the shipped model, which only knows" in line for line in said(capsys)[1])

@@ -1,4 +1,4 @@
-"""`diffret doctor --recipe msrvtt --annotations A --videos V`: is all there, and what will it cost?"""
+"""`diffret doctor --recipe msrvtt --data A --videos V`: is all there, and what will it cost?"""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -17,7 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("--recipe", required=True, help="tiny, msrvtt, lsmdc, msvd, activitynet or didemo")
     parser.add_argument("--clip", metavar="NAME", help="the recipe's CLIP, if not its own choice")
-    parser.add_argument("--annotations", metavar="FOLDER", help="annotation files (for tiny: the sample collection)")
+    parser.add_argument(
+        "--data",
+        "--annotations",
+        dest="annotations",
+        metavar="FOLDER",
+        help="annotation files (for tiny: the sample collection)",
+    )
     parser.add_argument("--videos", metavar="FOLDER", help="video files, if not in the annotation folder's 'videos'")
     parser.add_argument("--protocol", help="which published split of MSR-VTT: 9k, 7k or full")
     parser.add_argument("--quick", action="store_true", help="open 100 of the videos and look for no duplicates")

@@ -10,6 +10,7 @@ import torch
 from diffret_core.checkpoints import load_checkpoint, load_released_checkpoint
 from diffret_core.config import Recipe
 from diffret_core.datasets import READERS, Collection, count_faults, counts_of, read_collection
+from diffret_core.index.models import SHIPPED_LIMITS
 from diffret_core.locations import sample_checkpoint, sample_folder
 from diffret_core.recipes import recipe, with_settings
 from diffret_core.retriever import Retriever, choose_device
@@ -24,6 +25,8 @@ def open_model(arguments: argparse.Namespace, *, device: torch.device | None = N
         device: Where to; that of --device if None.
     """
     device = choose_device(arguments.device) if device is None else device
+    if not arguments.model and getattr(arguments, "data", None):
+        warnings.warn(f"without --model FOLDER this is the shipped model, {SHIPPED_LIMITS}", stacklevel=2)
     path = Path(arguments.model) if arguments.model else sample_checkpoint()
     if path.is_file():
         return load_released_checkpoint(path).to(device)
@@ -63,7 +66,12 @@ def open_collection(
         count_allowance: By how many videos a split may differ from the published number; if None, a difference is
             only said.
         options: A reader's options; those that are None are not passed on.
+
+    Raises:
+        ValueError: If a benchmark's recipe is given without its files.
     """
+    if not arguments.data and getattr(arguments, "recipe", None) in READERS:
+        raise ValueError(f"recipe {arguments.recipe} reads the benchmark's own files: give --data FOLDER")
     folder = Path(arguments.data) if arguments.data else sample_folder()
     if as_released and not arguments.data:
         refuse_faults(folder)

@@ -87,7 +87,7 @@ def examine(
     needs = needs_of(recipe)
     if annotations is None:
         if needs.annotations is None:
-            raise ValueError(f"recipe {recipe.name} needs the folder of its annotation files; give --annotations")
+            raise ValueError(f"recipe {recipe.name} needs the folder of its annotation files; give --data")
         annotations = needs.annotations()
     given: dict[str, Any] = {"videos_folder": videos_folder, "protocol": protocol, "hold_out_validation": True}
     options = {name: value for name, value in given.items() if value is not None}

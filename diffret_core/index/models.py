@@ -14,9 +14,9 @@ from diffret_core.zero_shot import ZeroShot, load_zero_shot
 
 Model = Retriever | ZeroShot
 Kind = Literal["shipped", "checkpoint", "released", "clip"]
+SHIPPED_LIMITS = "which only knows drawn scenes of coloured shapes that move: of real videos its ranking means nothing"
 SHIPPED_WARNING = (
-    "the shipped model only knows drawn scenes of coloured shapes that move: of real videos its ranking means nothing; "
-    "for those choose another, such as --model ViT-B-32-quickgelu"
+    f"this is the shipped model, {SHIPPED_LIMITS}; for those choose another, such as --model ViT-B-32-quickgelu"
 )
 
 

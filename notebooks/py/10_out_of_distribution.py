@@ -216,20 +216,13 @@ tables = evidence.shipped_studies(sample_folder())
 trained = tables.get("training")
 in_table = {"usual": "test", "shifted style": "shifted", "unseen pairs": "unseen_pairs"}
 
-
-def judged(found):
-    """An effect in words; one seed or two are a lead."""
-    lead = found is not None and len(found.of_seeds) < 3
-    return evidence.told(found) + (" a lead, no verdict yet" if lead else "")
-
-
 for name, own in in_table.items():
     for direction in DIRECTIONS:
         found = gain(trained, "baseline", direction, name=own) if trained else None
-        print(f"{name:13} {direction:14} combined minus similarity: {judged(found)}")
+        print(f"{name:13} {direction:14} combined minus similarity: {evidence.told(found)}")
 studied = {name: gain_beyond(trained, in_table[name]) if trained else None for name in lists}
 for name, found in studied.items():
-    print(f"gain on {name} minus gain on the usual test: {judged(found)}")
+    print(f"gain on {name} minus gain on the usual test: {evidence.told(found)}")
 run_if_possible("evaluate")
 
 # %% [markdown]
@@ -815,11 +808,6 @@ generated_of = {
     "validation": generate(model, "text_to_video", gallery.texts, gallery.videos, held, queries=torch.arange(len(held)))
 }
 similarity_of = {"validation": held, "test": similarity}
-print(f"{len(held):,} sentences of validation, one for each video: similarity and generated distribution")
-
-# %%
-own = torch.arange(len(captions))
-generated_of["test"] = generate(model, "text_to_video", texts, videos, similarity, queries=own)
 usual_factor = {"softmax": scale, "generator": scoring.temperature}
 
 
@@ -840,6 +828,11 @@ def error_at(name, part, factor):
     return 100 * confidence.calibration_error(confidence.calibration(*claims_of(name, part, factor)))
 
 
+print(f"{len(held):,} sentences of validation, one for each video: similarity and generated distribution")
+
+# %%
+own = torch.arange(len(captions))
+generated_of["test"] = generate(model, "text_to_video", texts, videos, similarity, queries=own)
 trials = [round(2 ** ((place - 12) / 6), 3) for place in range(25)]  # times the usual factor, 1/4 to 4
 errors = {
     name: {part: [error_at(name, part, one * own) for one in trials] for part in ("validation", "test")}
@@ -863,18 +856,14 @@ show.figure(
         colours,
         title="Claimed and kept, both factors fitted on validation (samples)",
     ),
-    "A dot for each tenth of the scale, as large as the number of answers in it: 1,000 test sentences that have an "
-    "answer. On the dashed line claims are kept; above it the model is too modest, below it too sure. Off by: mean "
-    "distance from the line, over answers.",
+    "A dot for each tenth of the scale, as large as the number of its answers (1,000 test sentences). On the dashed "
+    "line claims are kept; above it the model is too modest. Off by: mean distance from it, over answers.",
 )
-some_trials = range(0, 25, 3)
-curves = {
-    name: Curve([errors[name]["test"][place] for place in some_trials], colours[name], dash)
-    for name, dash in (("softmax", "dash"), ("generator", "solid"))
-}
+dashes = {"softmax": "dash", "generator": "solid"}
+curves = {name: Curve(errors[name]["test"][::3], colours[name], dash) for name, dash in dashes.items()}
 show.figure(
     curves_figure(
-        [trials[place] for place in some_trials],
+        trials[::3],
         curves,
         title="How far claims are off, by factor (test)",
         across="factor, times the usual one; larger is sharper",
@@ -883,9 +872,6 @@ show.figure(
     "Across: the factor as a multiple of the one in use, from a quarter to four times. Up: how far claims and "
     "right answers lie apart on test.",
 )
-for name, (values_claimed, is_right) in claimed.items():
-    sure, kept_share = 100 * float(values_claimed.mean()), 100 * float(is_right.float().mean())
-    print(f"{name:9} fitted: claims {sure:.1f} % on average, is right in {kept_share:.1f} %")
 off = 100 * float(probability[len(asked) :].amax(dim=1).mean())
 print(f"for sentences that match nothing the generator, as it is, still claims {off:.0f} % on average")
 
@@ -926,10 +912,10 @@ for name, own in in_table.items():
     for said, direction in ways.items():
         found = gain(trained, "baseline", direction, name=own) if trained else None
         here = gains[f"{name}, {direction.replace('_', '-')}"]
-        print(f"- {name}, {said}: {judged(found) if found else f'{here} {here.verdict}, this model only'}")
+        print(f"- {name}, {said}: {evidence.told(found) if found else f'{here} {here.verdict}, this model only'}")
 for name, found in studied.items():
     here = f"{more[name]} {more[name].verdict}, this model only"
-    print(f"- more than on the map, {name}? {judged(found) if found else here}")
+    print(f"- more than on the map, {name}? {evidence.told(found) if found else here}")
 areas = {kind: study.mean("auroc", **of, kind=kind, method=chosen) for kind in kinds}
 good = [kind for kind, area in areas.items() if area >= 0.95]
 poor = [kind for kind in areas if kind not in good]
