@@ -804,15 +804,13 @@ one_each = samples.collection.with_one_caption("validation")
 gallery = kept_gallery(sample_folder() / "features" / "validation.safetensors", model, one_each, "validation")
 with torch.no_grad():
     held = model.similarity(gallery.texts, gallery.videos)
-generated_of = {
-    "validation": generate(model, "text_to_video", gallery.texts, gallery.videos, held, queries=torch.arange(len(held)))
-}
-similarity_of = {"validation": held, "test": similarity}
+everybody = torch.arange(len(held))
+found = generate(model, "text_to_video", gallery.texts, gallery.videos, held, queries=everybody)
+generated_of, similarity_of = {"validation": found}, {"validation": held, "test": similarity}
 usual_factor = {"softmax": scale, "generator": scoring.temperature}
 
 
 def claims_of(name, part, factor):
-    """What is claimed of each first answer, and whether it is right."""
     if name == "softmax":
         top = torch.softmax(factor * similarity_of[part], dim=1).max(dim=1)
         first = top.indices
@@ -824,11 +822,10 @@ def claims_of(name, part, factor):
 
 
 def error_at(name, part, factor):
-    """How far claims and right answers lie apart, in points."""
     return 100 * confidence.calibration_error(confidence.calibration(*claims_of(name, part, factor)))
 
 
-print(f"{len(held):,} sentences of validation, one for each video: similarity and generated distribution")
+print(f"{len(held):,} sentences of validation, one for each video: similarity and generated sample")
 
 # %%
 own = torch.arange(len(captions))
