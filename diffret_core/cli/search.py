@@ -66,9 +66,7 @@ def _search_collection(arguments: argparse.Namespace) -> "Search":
             cache_folder=feature_folder(collection, "test"),
             progress=lambda done, total: bars("encoding videos", done, total),
         )
-    indicator = read_indicator(Path(arguments.model or sample_checkpoint()))
-    if indicator is not None and indicator.num_videos != len(video_ids):
-        indicator = None  # among fewer or more videos its threshold means something else
+    indicator = read_indicator(Path(arguments.model or sample_checkpoint()), len(video_ids))
     found = search(model, videos, video_ids, arguments.text, seed=arguments.seed, indicator=indicator)
     results, off = found.results[: arguments.top], found.off_the_map
     if arguments.json:

@@ -1,7 +1,7 @@
 """Index a folder of videos: read what is new, encode it, and note what is gone; killed at any moment, it goes on."""
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from diffret_core.index.models import Model, ModelName
 from diffret_core.index.reading import FileReader
 from diffret_core.index.walk import FoundFile, Walk, find_videos, is_below
 from diffret_core.index.writing import IndexWriter, shards_of
-from diffret_core.work_ahead import Piece, num_workers_here, pieces_ahead
+from diffret_core.work_ahead import num_workers_here, pieces_ahead
 
 BATCH_SIZE = 16
 """Segments that are encoded together; as many, and one a thread, may wait decoded: 2 MB each at 12 frames of 224."""
@@ -131,8 +131,7 @@ def build_index(
         todo = [file for file in walk.files if not work.is_done(file)]
         shards.make_room(len(todo))
         reader = FileReader(root, model.config, work.known)
-        pieces = pieces_ahead(reader.read, todo, num_workers=num_workers, most_ahead=BATCH_SIZE)
-        waited = _take_all(work, pieces, todo, listen)
+        waited = _take_all(work, reader, todo, num_workers=num_workers, listen=listen)
         current, num_dropped = _as_it_is_now(work.entries, walk, prune=prune)
         write_catalogue(out, current)
         if prune:
@@ -155,16 +154,22 @@ def build_index(
     )
 
 
-def _take_all(work: Indexing, pieces: Generator[Piece, None, None], todo: list[FoundFile], listen: Listen) -> float:
+def _take_all(work: Indexing, reader: FileReader, todo: list[FoundFile], *, num_workers: int, listen: Listen) -> float:
     """Read and encode all that is to do, and say how many seconds were spent waiting for something decoded."""
     waited, total_bytes = 0.0, sum(file.num_bytes for file in todo)
-    try:
-        with closing(pieces):
+
+    def take(files: list[FoundFile], num_workers: int) -> list[FoundFile]:
+        nonlocal waited
+        with closing(pieces_ahead(reader.read, files, num_workers=num_workers, most_ahead=BATCH_SIZE)) as pieces:
             for piece in pieces:
                 waited += piece.waited_seconds
                 work.take(piece, BATCH_SIZE)
                 listen(Progress(work.tally.num_bytes, total_bytes, work.tally.num_files, len(todo)))
-        work.finish()
+        return work.finish()
+
+    try:
+        left = take(todo, num_workers)
+        take(left, 0)  # in turns: here no file ends before its copy, so that none is left
     finally:
         work.writer.save()
     return waited
