@@ -85,7 +85,7 @@ def _search_index(arguments: argparse.Namespace) -> "Search | None":
     given = [name for name in ("data", "videos", "collection", "protocol") if getattr(arguments, name) is not None]
     if given:
         raise ValueError(f"--index searches your own videos; leave out --{given[0]}")
-    from diffret_core.index import model_name, model_of, open_index, search_index
+    from diffret_core.index import load_model, model_name, open_index, search_index
     from diffret_core.retriever import choose_device
 
     device = choose_device(arguments.device)
@@ -93,7 +93,7 @@ def _search_index(arguments: argparse.Namespace) -> "Search | None":
     name = index.description.model
     if arguments.model is not None:
         name = model_name(arguments.model, name.pretrained or "openai")
-    model = model_of(index.description, name=name, device=device)
+    model = load_model(name, device=device)
     found = search_index(index, model, arguments.text, num_results=arguments.top, seed=arguments.seed)
     if found.search is None and arguments.save_plot is not None:
         raise ValueError(f"{name}: a plain CLIP model has no generator, so there is no walk to save")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +64,16 @@ def read_catalogue(folder: Path) -> dict[str, Entry]:
         if (entry := _entry_of(line)) is not None:
             entries[entry.path] = entry
     return entries
+
+
+def whole_entries(entries: Mapping[str, Entry], rows: Container[str]) -> list[Entry]:
+    """Choose the videos that can be searched, sorted by path: those whose features are there, of every segment.
+
+    Args:
+        entries: What an index knows of its files.
+        rows: Names of the rows that its files hold.
+    """
+    return [entry for _, entry in sorted(entries.items()) if entry.starts and all(row in rows for row in entry.row_ids)]
 
 
 def add_entries(folder: Path, entries: Iterable[Entry]) -> None:
