@@ -1,5 +1,6 @@
 """Indexing while a disk fails, a file changes or a copy cannot be read: no wrong feature is kept, no video refused."""
 
+import os
 import threading
 
 import pytest
@@ -140,3 +141,28 @@ def test_features_of_a_file_that_changed_are_not_taken_for_those_of_its_former_c
     assert index_of().num_segments_encoded == 2  # the first had been read before the change
     build_index(videos, tmp_path / "undisturbed", model, NAME)
     same_index(tmp_path / "index", tmp_path / "undisturbed")
+
+
+# Names and damage
+
+
+def test_video_whose_name_is_no_text_is_refused_with_advice_and_indexed_when_renamed(index_of, videos):
+    (videos / "b.mp4").unlink()
+    odd = (videos / "a.mp4").rename(videos / os.fsdecode(b"\xff.mp4"))
+    assert [one.reason for one in index_of().refused] == [
+        "its name or folder is no UTF-8, and decord cannot open it; rename it"
+    ]
+    odd.rename(videos / "a.mp4")
+    report = index_of()
+    assert report.refused == [] and report.num_encoded == 1
+
+
+def test_index_whose_features_cannot_be_read_says_how_they_are_made_anew(index_of, tmp_path, videos):
+    index_of()
+    (shard,) = (tmp_path / "index").glob("*.safetensors")
+    shard.write_bytes(shard.read_bytes()[:50])
+    with pytest.raises(ValueError, match=f"damaged; make them anew: diffret index {videos} --out {tmp_path}"):
+        open_index(tmp_path / "index")
+    with pytest.warns(UserWarning, match="features are computed again"):
+        index_of()
+    assert len(open_index(tmp_path / "index").videos) == 2

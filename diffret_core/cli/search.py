@@ -117,7 +117,7 @@ def _print_index(found: "IndexSearch", name: "ModelName") -> None:
     from diffret_core.index import shown_path, shown_seconds
 
     shown = [shown_path(one.video) + (" (missing)" if one.missing else "") for one in found.results]
-    width = max(16, *map(len, shown))
+    width = min(60, max(16, *map(len, shown)))
     print(f"{'rank':>4}  {'video':{width}} {'at':>8} {_SCORES}")
     for one, video in zip(found.results, shown, strict=True):
         print(f"{one.rank:4}  {video:{width}} {shown_seconds(one.start_seconds):>8} {_scores_of(one)}")

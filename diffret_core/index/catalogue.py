@@ -1,6 +1,7 @@
 """The list of an index's files: a line a file, added to as they are done, so that a kill costs at most the last one."""
 
 import json
+import math
 import os
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
@@ -108,5 +109,19 @@ def _entry_of(line: bytes) -> Entry | None:
         entry = Entry(**{**found, "starts": tuple(map(float, found["starts"]))})
     except (ValueError, TypeError, KeyError):
         return None
-    is_inside = isinstance(entry.path, str) and not entry.path.startswith("/") and ".." not in entry.path.split("/")
-    return entry if is_inside else None
+    return entry if _is_whole(entry) else None
+
+
+def _is_whole(entry: Entry) -> bool:
+    """Whether every field is of its kind, and the path stays in the folder."""
+    texts, counts = (entry.digest, entry.refused), (entry.num_bytes, entry.mtime_ns)
+    return (
+        isinstance(entry.path, str)
+        and not entry.path.startswith("/")
+        and ".." not in entry.path.split("/")
+        and all(text is None or isinstance(text, str) for text in texts)
+        and all(isinstance(count, int) for count in counts)
+        and isinstance(entry.missing, bool)
+        and isinstance(entry.duration_seconds, (int, float))
+        and all(map(math.isfinite, (entry.duration_seconds, *entry.starts)))
+    )

@@ -74,10 +74,14 @@ def open_index(folder: Path | str) -> OpenIndex:
     """
     folder = Path(folder)
     description = read_description(folder)
-    reader = RowReader(shards := shards_of(folder, description))
+    shards, again = shards_of(folder, description), f"diffret index {description.root} --out {folder}"
+    try:
+        reader = RowReader(shards)
+    except ValueError as error:
+        raise ValueError(f"{folder}: its features are damaged; make them anew: {again}") from error
     whole = whole_entries(read_catalogue(folder), reader)
     if not whole:
-        raise ValueError(f"{folder}: holds no video yet; run: diffret index {description.root} --out {folder}")
+        raise ValueError(f"{folder}: holds no video yet; run: {again}")
     row_ids = [row for entry in whole for row in entry.row_ids]
     vectors = open_vectors(folder, row_ids)
     features = _all_features(shards, row_ids) if vectors is None else None
