@@ -154,6 +154,8 @@ def _failures_named(path: Path, container: str) -> Iterator[None]:
             f"{path}: this {container} file cannot be decoded, {_reason(error)}; "
             f"fetch it again, or convert it: ffmpeg -i {path.name} -c:v libx264 -pix_fmt yuv420p new.mp4"
         ) from error
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{path}: its name or folder is no UTF-8, and decord cannot open it; rename it") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
