@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from html import escape
+from threading import Event, current_thread, main_thread
 
 import ipywidgets as widgets
 import pytest
@@ -11,15 +12,14 @@ from own_videos import NAME, tiny_model, write_folder
 from tiny_demo import HOSTILE, make_samples
 from tiny_models import SMALL, architecture, tiny_config
 
-from diffret_core.course import live
-from diffret_core.course.demo import RetrievalDemo, default_state, rescore, run
+from diffret_core.course import live, thumbnails
+from diffret_core.course.demo import RetrievalDemo, ahead, default_state, rescore, run
 from diffret_core.course.demo import demo as demo_module
 from diffret_core.course.demo.controls import FILM
 from diffret_core.course.demo.pictures import compared_html, results_html
 from diffret_core.course.demo.token_map import token_map, token_map_svg
 from diffret_core.course.demo.view import NO_GENERATOR
-from diffret_core.course.demo.walk_picture import walk_svg
-from diffret_core.course.thumbnails import moving_picture
+from diffret_core.course.demo.walk_picture import candidates_svg, walk_svg
 from diffret_core.encoders import build_clip
 from diffret_core.index import build_index, open_index, search_index
 from diffret_core.indicator import Indicator
@@ -171,7 +171,7 @@ def test_map_is_of_the_chosen_result(demo):
         demo.controls.result.value = rank
         assert demo.view.map.value == token_map_svg(token_map(demo.collection, demo.shown, rank))
     assert [label for label, _ in demo.controls.result.options] == [
-        f"{one.rank}. {one.item.words}" for one in demo.shown.results[:3]
+        f"{one.rank}. {one.item.told}" for one in demo.shown.results[:3]
     ]
 
 
@@ -235,25 +235,74 @@ def test_status_says_whether_a_sentence_is_off_the_map(samples):
         assert verdict in demo.view.status.value
 
 
-def test_pictures_of_all_candidates_are_made_ahead(samples):
-    moving_picture.cache_clear()
+def test_pictures_of_all_candidates_are_made_ahead(samples, monkeypatch):
+    asked, plain = [], thumbnails.read_chosen_frames
+    monkeypatch.setattr(
+        thumbnails, "read_chosen_frames", lambda *given, **options: asked.append(given) or plain(*given, **options)
+    )
+    thumbnails._moving_picture.cache_clear()
     demo = RetrievalDemo(samples, examples=EXAMPLES, num_shown=1)
     demo.view._ahead.wait()
-    num_made = moving_picture.cache_info().misses
+    num_made = len(asked)
     for item in demo.shown.candidates:
-        moving_picture(item.path)
+        thumbnails.moving_picture(item.path)
     assert len(demo.shown.candidates) == 3
-    assert moving_picture.cache_info().misses == num_made
+    assert len(asked) == num_made
+
+
+def test_stills_are_made_in_the_thread_and_boxes_stand_until_then(samples, monkeypatch):
+    let_go, made_by = Event(), []
+
+    def slow(path, **options):
+        let_go.wait(60)
+        made_by.append(current_thread())
+        return thumbnails.still(path, **options)
+
+    monkeypatch.setattr(ahead, "still", slow)
+    demo = RetrievalDemo(samples, examples=EXAMPLES, num_shown=3)
+    shown = demo.shown
+    assert not demo.controls.run.disabled
+    assert demo.view.candidates.value == candidates_svg(shown, [""] * 3)
+    let_go.set()
+    demo.view._ahead.wait()
+    stills = [thumbnails.still(item.path, side=ahead.STILL_SIDE) for item in shown.candidates]
+    assert demo.view.candidates.value == candidates_svg(shown, stills)
+    assert main_thread() not in made_by
+    demo.controls.direction.value = "video_to_text"
+    demo.controls.run.click()
+    assert demo.view.candidates.value == candidates_svg(demo.shown, [])
+
+
+def test_stills_of_a_run_that_was_left_are_not_shown(samples, monkeypatch):
+    let_go = Event()
+
+    def slow(path, **options):
+        let_go.wait(60)
+        return thumbnails.still(path, **options)
+
+    monkeypatch.setattr(ahead, "still", slow)
+    demo = RetrievalDemo(samples, examples=EXAMPLES, num_shown=3)
+    left = demo.view._ahead._thread
+    demo.controls.text.value = NEW
+    drawn = []
+    demo.view.candidates.observe(lambda change: drawn.append(change.new), names="value")
+    let_go.set()
+    left.join()
+    demo.view._ahead.wait()
+    stills = [thumbnails.still(item.path, side=ahead.STILL_SIDE) for item in demo.shown.candidates]
+    assert set(drawn) == {candidates_svg(demo.shown, stills)}
 
 
 def test_python_exits_without_making_all_pictures():
     videos = sorted(map(str, sample_folder().joinpath("videos").glob("video90*.mp4")))
     script = """if True:
         import atexit, pathlib, sys
+        from diffret_core.course import thumbnails
         from diffret_core.course.demo.ahead import PicturesAhead
-        from diffret_core.course.thumbnails import moving_picture
-        atexit.register(lambda: print(moving_picture.cache_info().currsize))  # after the threads have ended
-        PicturesAhead().make(map(pathlib.Path, sys.argv[1:]))
+        from diffret_core.course.demo.collection import Item
+        num_made = lambda: thumbnails._moving_picture.cache_info().currsize
+        atexit.register(lambda: print(num_made()))  # after the threads have ended
+        PicturesAhead().make([Item(path, path, pathlib.Path(path)) for path in sys.argv[1:]], None)
     """
     ended = subprocess.run([sys.executable, "-c", script, *videos], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -296,12 +345,21 @@ def test_demo_over_an_index_waits_for_the_first_sentence(tmp_path):
     assert [value for _, value in demo.controls.direction.options] == ["text_to_video"]
     demo.controls.text.value = NEW
     assert shows(demo, run(demo.collection, default_state(model.config, NEW)))
+    assert NO_GENERATOR not in demo.view.walk.value
+    assert demo.view.explained.layout.display == ""
+
+
+def test_missing_file_is_said_on_its_card_and_in_the_menu(tmp_path):
+    model = tiny_model()
+    build_index(write_folder(tmp_path / "videos"), tmp_path / "index", model, NAME, num_workers=1)
+    demo = RetrievalDemo.of_index(open_index(tmp_path / "index"), model, num_shown=3)
+    demo.controls.text.value = NEW
+    assert "gone or cannot be read" not in demo.view.results.value
     (tmp_path / "videos" / demo.shown.results[0].item.id).unlink()
     demo.controls.seed.value = 1
     demo.controls.run.click()
-    assert demo.view.results.value
-    assert NO_GENERATOR not in demo.view.walk.value
-    assert demo.view.explained.layout.display == ""
+    assert demo.view.results.value.count("gone or cannot be read") == 1
+    assert sum(label.endswith(" (missing)") for label, _ in demo.controls.result.options) == 1
 
 
 def test_model_without_generator_ranks_by_similarity_and_says_so(tmp_path):

@@ -13,6 +13,7 @@ from diffret_core.candidates import top_candidates
 from diffret_core.config import Direction
 from diffret_core.course.demo.state import DemoState
 from diffret_core.course.setup import Samples
+from diffret_core.course.thumbnails import WHOLE, Part
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.galleries import encode_captions
 from diffret_core.indicator import OffTheMap, indicate
@@ -31,13 +32,18 @@ class Item(NamedTuple):
         id: Id of the video.
         words: What is said of it; where captions are searched, the caption that was found.
         path: The video's file.
-        start_seconds: Where in it the match begins.
+        part: What of it matches.
     """
 
     id: str
     words: str
     path: Path
-    start_seconds: float = 0.0
+    part: Part = WHOLE
+
+    @property
+    def told(self) -> str:
+        """What is said of it where it is not shown: also that its file is gone."""
+        return self.words if self.path.exists() else f"{self.words} (missing)"
 
 
 class Proposal(NamedTuple):

@@ -86,7 +86,7 @@ class Controls(NamedTuple):
             self.level.max = self.play.max = last
             self.play.interval = max(FASTEST, FILM // (last + 1))
         chosen = 0 if is_new_walk else self.result.index
-        self.result.options = [(f"{one.rank}. {one.item.words}", one.rank) for one in shown.results[:num_shown]]
+        self.result.options = [(f"{one.rank}. {one.item.told}", one.rank) for one in shown.results[:num_shown]]
         self.result.index = chosen  # what new options do to it differs between versions of ipywidgets
 
     def state(self) -> DemoState:

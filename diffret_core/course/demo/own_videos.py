@@ -8,6 +8,7 @@ from torch import Tensor
 
 from diffret_core.course.demo.collection import Item, Proposal, one_video, text_generator
 from diffret_core.course.demo.state import DemoState
+from diffret_core.course.thumbnails import Part
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.index import Model, OpenIndex, best_of_videos, shown_path
 from diffret_core.prepared import PreparedVideos
@@ -51,8 +52,11 @@ class IndexCollection:
         )
 
     def _item(self, segment: int) -> Item:
-        video = self.index.videos[int(self.index.video_of_segment[segment])]
-        return Item(video.id, shown_path(video.id), video.path, self.index.start_seconds[segment])
+        video_of, starts = self.index.video_of_segment, self.index.start_seconds
+        video = self.index.videos[int(video_of[segment])]
+        is_last = segment + 1 == len(starts) or video_of[segment + 1] != video_of[segment]
+        part = Part(starts[segment], None if is_last else starts[segment + 1])
+        return Item(video.id, shown_path(video.id), video.path, part)
 
 
 def _bind(model: Retriever, texts: TextFeatures, videos: VideoFeatures, items: Int[Tensor, "M N"]) -> Denoise:

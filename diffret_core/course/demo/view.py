@@ -1,5 +1,6 @@
 """Where the demo shows things: each part is an HTML widget that is updated in place."""
 
+from collections.abc import Sequence
 from html import escape
 
 import ipywidgets as widgets
@@ -7,7 +8,7 @@ import ipywidgets as widgets
 from diffret_core.course.demo.ahead import PicturesAhead
 from diffret_core.course.demo.controls import Controls
 from diffret_core.course.demo.off_the_map import off_the_map_in_words
-from diffret_core.course.demo.pictures import compared_html, results_html, stills_of_candidates
+from diffret_core.course.demo.pictures import compared_html, results_html
 from diffret_core.course.demo.running import DemoCollection, Run, levels_of
 from diffret_core.course.demo.token_map import token_map, token_map_svg
 from diffret_core.course.demo.walk_picture import candidates_svg, walk_svg
@@ -57,9 +58,18 @@ class DemoView:
         self.tell(shown, is_new_walk=is_new_walk)
         self.explained.layout.display = ""
         if is_new_walk:
-            pictures = stills_of_candidates(shown)
-            self.candidates.value = candidates_svg(shown, pictures) if shown.walk.levels else ""
-            self._ahead.make(item.path for item in shown.candidates)
+            self._picture(shown)
+
+    def _picture(self, shown: Run) -> None:
+        """Show who the candidates are, with a picture of each as soon as it is made; captions have none."""
+        if not shown.walk.levels:
+            return
+
+        def draw(pictures: Sequence[str]) -> None:
+            self.candidates.value = candidates_svg(shown, pictures)
+
+        draw([])
+        self._ahead.make(shown.candidates, None if shown.state.direction == "video_to_text" else draw)
 
     def draw_level(self, shown: Run, place: int) -> None:
         """Show the candidates at one of the levels visited, 0 for noise."""
