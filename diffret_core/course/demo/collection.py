@@ -126,6 +126,14 @@ class SampleCollection:
         place = torch.randint(len(choices), (), generator=generator(0, f"random query, {direction}", turn))
         return choices[int(place)]
 
+    def refresh(self) -> bool:
+        """Say whether what is searched has changed; samples do not."""
+        return False
+
+    def prepare(self, direction: Direction) -> None:
+        """Compute what all queries of a direction need, unless that was done before."""
+        _ = self.gallery if direction == "text_to_video" else self.prepared_texts
+
     def propose(self, state: DemoState) -> Proposal:
         """Compare a query with all videos, or with all captions.
 

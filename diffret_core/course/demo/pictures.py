@@ -16,6 +16,7 @@ _KEY = (
     "Best first. Combined = similarity + alpha × generated probability; ▲ ▼: moved by the generator from its place by "
     "similarity."
 )
+_KEY_OF_CLIP = "Best first, by similarity."
 _MEANT = f'<b style="color:{COMBINED}">&#9733;</b>'
 
 
@@ -30,7 +31,10 @@ def results_html(run: Run, *, num_shown: int) -> str:
         HTML that needs nothing else; every word, id and name in it is escaped.
     """
     meant = run.walk.proposal.meant
-    cards = "".join(_card(one, is_meant=one.item.id in meant) for one in run.results[:num_shown])
+    has_generator = bool(run.walk.levels)
+    cards = "".join(
+        _card(one, is_meant=one.item.id in meant, has_generator=has_generator) for one in run.results[:num_shown]
+    )
     return f'<div style="{_PAPER}">{_heading(run)}{cards}{_meant_in_words(run)}</div>'
 
 
@@ -74,7 +78,7 @@ def playing_html(item: Item) -> str:
         )
 
 
-def _card(result: Result, *, is_meant: bool) -> str:
+def _card(result: Result, *, is_meant: bool, has_generator: bool) -> str:
     seconds = result.item.part.start_seconds
     start = f" from {shown_seconds(seconds)}" if seconds > 0 else ""
     scores = (
@@ -84,17 +88,18 @@ def _card(result: Result, *, is_meant: bool) -> str:
     )
     numbers = "".join(
         f'<div><span aria-hidden="true" style="color:{colour}">■</span> {name} {value:.3f}</div>'
-        for name, colour, value in scores
+        for name, colour, value in (scores if has_generator else scores[:1])
     )
+    moved = places_in_words(result) if has_generator else ""
     return (
         f'<div style="{_CARD}">{playing_html(result.item)}'
-        f"<div><b>{result.rank}.</b> {places_in_words(result)} {_MEANT if is_meant else ''}</div>{numbers}"
+        f"<div><b>{result.rank}.</b> {moved} {_MEANT if is_meant else ''}</div>{numbers}"
         f'<div style="overflow-wrap:anywhere; margin-top:3px">{escape(result.item.words)}{start}</div></div>'
     )
 
 
 def _heading(run: Run) -> str:
-    asked, key = f"“{escape(run.state.query)}”", _KEY
+    asked, key = f"“{escape(run.state.query)}”", _KEY if run.walk.levels else _KEY_OF_CLIP
     if run.state.direction == "video_to_text":
         asking = next(one.item for one in run.results if one.item.id == run.state.query)
         asked = f"{playing_html(asking)}<br>Captions for this video, {escape(run.state.query)}"
