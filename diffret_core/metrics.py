@@ -158,7 +158,7 @@ def paired_bootstrap_interval(
     """95 % interval of the difference in R@1 between two methods asked the same queries.
 
     Queries are resampled in pairs: what is hard for both cancels, so a difference can be clear although the two
-    separate intervals overlap. An interval that holds 0 shows no difference.
+    separate intervals overlap. An interval that holds 0 does not decide the sign of the difference.
 
     Args:
         ranks_a: Rank of each query's target under method a, 1 = best.
@@ -172,13 +172,12 @@ def paired_bootstrap_interval(
     Raises:
         ValueError: If the numbers of ranks differ, there are none, one is below 1, or `num_resamples` is below 1.
     """
-    rank_a, rank_b = _checked_ranks(ranks_a), _checked_ranks(ranks_b)
-    if rank_a.size != rank_b.size:
+    num_a, num_b = (_checked_ranks(ranks).size for ranks in (ranks_a, ranks_b))
+    if num_a != num_b:
         raise ValueError(
-            f"{rank_a.size} ranks are paired with {rank_b.size}; give both methods' ranks of the same queries, in order"
+            f"{num_a} ranks are paired with {num_b}; give both methods' ranks of the same queries, in order"
         )
-    difference = (rank_a == 1).astype(float) - (rank_b == 1)
-    return _interval_of_mean(100.0 * difference, generator, num_resamples)
+    return paired_bootstrap_interval_over_seeds(ranks_a[None], ranks_b[None], generator, num_resamples=num_resamples)
 
 
 def paired_bootstrap_interval_over_seeds(
@@ -204,7 +203,8 @@ def paired_bootstrap_interval_over_seeds(
     if ranks_a.shape != ranks_b.shape:
         raise ValueError(f"ranks {tuple(ranks_a.shape)} and {tuple(ranks_b.shape)}; give the same seeds and queries")
     hits_a, hits_b = (_checked_ranks(ranks.flatten()).reshape(ranks.shape) == 1 for ranks in (ranks_a, ranks_b))
-    return _interval_of_mean(100.0 * (hits_a.mean(axis=0) - hits_b.mean(axis=0)), generator, num_resamples)
+    low, high = _interval_of_mean(hits_a.sum(axis=0) - hits_b.sum(axis=0), generator, num_resamples)
+    return 100.0 * low / len(hits_a), 100.0 * high / len(hits_a)  # divided last: thirds would move an end that is 0
 
 
 def _interval_of_mean(value: np.ndarray, generator: np.random.Generator, num_resamples: int) -> tuple[float, float]:

@@ -56,7 +56,11 @@ def test_effect_is_told_with_its_seeds_and_what_is_missing():
     assert evidence.compared(NOTHING, "training", ("a", "combined"), ("b", "combined"), "text_to_video") is None
     three = Effect(1.0, 0.5, 1.5, {1: 1.0, 2: 0.5, 3: 1.5})
     assert " ".join(evidence.told(three).split()) == "+1.0 (0.5 to 1.5) helps (seeds: +1.0, +0.5, +1.5)"
-    assert evidence.told(three._replace(of_seeds={2: 1.0})).endswith("helps (seeds: +1.0; only 1 of 3 seeds yet)")
+    assert evidence.told(three._replace(of_seeds={2: 1.0})).endswith(
+        "(0.5 to 1.5)      a lead, 1 of 3 seeds (seeds: +1.0)"
+    )
+    four = three._replace(of_seeds={**three.of_seeds, 4: 2.0})
+    assert evidence.told(four).endswith("helps (seeds: +1.0, +0.5, +1.5, +2.0)")
 
 
 # --- the forest plot -------------------------------------------------------------------------------------------------
@@ -230,4 +234,7 @@ def test_notebook_quotes_a_table_that_the_results_have():
     heading = re.search(r'"results.md", "(.+?)"', " ".join(code.split()))[1]
     header, *rows = evidence.quoted_table(Path(ROOT) / "docs" / "results.md", heading)
     assert header[1:4] == ["similarity of all videos", "generator", "combined"]
-    assert [row[0] for row in rows] == ["validation", "test", "shifted domain", "unseen pairs"]
+    *lists, paired = [row[0] for row in rows]
+    assert lists == ["validation", "test", "shifted domain", "unseen pairs"]
+    assert paired.startswith("shipped combined minus this similarity, test")
+    assert header[0] == "list" and header[-1] == "shipped: similarity, combined"

@@ -172,6 +172,10 @@ def test_text_and_parts_are_compared_one_by_one():
         "Not right: the answer is wrong in part 2, which is wrong in part 2, which is 'c'."
     )
     assert "expected 2 parts" in line(torch.ones(2), parts)
+    ends = Exercise("ends", (1.5, 2.5), None, ())
+    assert judge(ends, torch.tensor([1.5, 2.5])).passed and judge(ends, torch.tensor([1.5, 2.5]).numpy()).passed
+    assert "wrong in part 2" in line(torch.tensor([1.5, 2.0]), ends)
+    assert "expected 2 parts" in line(torch.tensor([1.5, 2.5, 3.5]), ends)
     both = parts._replace(reference=lambda: (torch.ones(2), torch.zeros(3)), cases=((),))
     assert line(lambda: (torch.ones(2), torch.ones(1)), both) == (
         "both() is wrong in part 2, which is [1.0], of length 1, expected 3. "

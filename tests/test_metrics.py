@@ -292,6 +292,14 @@ def test_interval_over_seeds_matches_a_literal_resampling_of_queries():
     assert found == pytest.approx(np.percentile(difference[drawn].mean(axis=1), [2.5, 97.5]), abs=1.0)
 
 
+def test_end_of_an_interval_over_three_seeds_that_is_nothing_is_exactly_nothing():
+    draw, ends = torch.Generator().manual_seed(5), []
+    for _ in range(300):
+        ranks = torch.randint(1, 3, (2, 3, 30), generator=draw)
+        ends += paired_bootstrap_interval_over_seeds(*ranks, numpy_generator(0, "seeds"), num_resamples=201)
+    assert 0.0 in ends and not [end for end in ends if 0 < abs(end) < 1e-6]
+
+
 def test_interval_over_seeds_refuses_other_seeds():
     with pytest.raises((ValueError, TypeError), match=r"\(2, 3\)|ranks_b"):
         ranks = torch.ones(2, 3, dtype=torch.long)

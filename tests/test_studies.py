@@ -372,6 +372,7 @@ def test_seconds_of_a_run_are_those_of_all_its_sessions(tmp_path):
         (["training", "--arms", "baseline,bigger"], "study training has no arm 'bigger'; choose of: baseline, "),
         (["training", "--seeds", "one"], "--seeds is 'one'; give whole numbers such as 1,2,3"),
         (["training", "--ship", "--miniature"], "--ship goes without --miniature: those figures mean nothing"),
+        (["training", "--ship", "--data", "x"], "--ship puts a study of the samples beside them; leave it out with"),
         (
             ["training", "--recipe", "msvd"],
             "the shipped stage 1 is that of the samples; give your own run with --stage1",

@@ -82,6 +82,8 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
 
     if arguments.ship and arguments.miniature:
         raise ValueError("--ship goes without --miniature: those figures mean nothing")
+    if arguments.ship and arguments.data:
+        raise ValueError("--ship puts a study of the samples beside them; leave it out with --data")
     if arguments.shipped and study.name == "training":
         raise ValueError("study training makes its own models; leave out --shipped")
     if arguments.shipped and (arguments.stage1 or arguments.data):

@@ -7,6 +7,7 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from diffret_core.course.cells import rows_of_cells
 from diffret_core.course.setup import Samples
 from diffret_core.course.style import COMBINED, SIMILARITY
 from diffret_core.course.thumbnails import moving_picture
@@ -85,8 +86,7 @@ def case_html(
         for words, score, colour in (("similarity", similarity, SIMILARITY), ("combined", combined, COMBINED))
     ]
     heading = f'<div style="font-size:14px; min-height:3.6em"><b>{escape(title)}.</b> “{escape(sentence)}”</div>'
-    style = "display:inline-block; width:340px; margin:0 14px 14px 0; vertical-align:top"
-    return f'<div style="{style}">{heading}{"".join(rows)}</div>'
+    return f'<div style="width:340px; margin:0 14px 14px 0">{heading}{"".join(rows)}</div>'
 
 
 def _row(samples: Samples, query: int, score: Float[Tensor, " V"], words: str, colour: str) -> str:
@@ -95,7 +95,7 @@ def _row(samples: Samples, query: int, score: Float[Tensor, " V"], words: str, c
         for place, item in enumerate(order(score[None])[0, :NUM_SHOWN].tolist(), start=1)
     ]
     head = f'<div style="border-top:3px solid {colour}; padding:3px 0; font-size:12px"><b>{words}</b></div>'
-    return f"<div>{head}{''.join(cards)}</div>"
+    return f"<div>{head}{rows_of_cells([cards], style='padding:0')}</div>"
 
 
 def _card(samples: Samples, item: int, *, is_meant: bool, place: int) -> str:
@@ -108,5 +108,5 @@ def _card(samples: Samples, item: int, *, is_meant: bool, place: int) -> str:
         f'<img src="{picture}" width="{_SIDE}" height="{_SIDE}" alt="{words}" title="{words}" style="border:{border}">'
     )
     told = f"{place}. {'&#9733; meant' if is_meant else ''}"
-    style = "display:inline-block; width:100px; margin-right:8px; vertical-align:top; font-size:11px; line-height:1.3"
+    style = "width:100px; margin-right:8px; font-size:11px; line-height:1.3"
     return f'<div style="{style}">{image}<div><b>{told}</b></div><div>{escape(caption)}</div></div>'

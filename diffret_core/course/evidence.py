@@ -14,6 +14,8 @@ from diffret_core.studies.table import TABLE_FILE, StudyTable, read_study
 
 Tables = Mapping[str, StudyTable]
 NOT_YET = "not computed yet"
+NUM_SEEDS = min(len(study.seeds) for study in STUDIES.values())
+"""With fewer an effect is a lead."""
 GRIDS = ("training", "sampling")
 """Studies whose arms differ from a baseline in one factor."""
 
@@ -124,13 +126,14 @@ def compared(
     return effect(tables[study], mine, other, direction) if study in tables else None
 
 
-def told(found: Effect | None, num_seeds: int = 3) -> str:
-    """Say an effect, what it decides, and on how many of the seeds; one that is not there is not computed yet."""
+def told(found: Effect | None) -> str:
+    """Say an effect and what it decides, which only all seeds together do; None is "not computed yet"."""
     if found is None:
         return NOT_YET
     of_seeds = ", ".join(f"{points:+.1f}" for points in found.of_seeds.values())
-    short = "" if len(found.of_seeds) >= num_seeds else f"; only {len(found.of_seeds)} of {num_seeds} seeds yet"
-    return f"{found!s:22} {found.verdict} (seeds: {of_seeds}{short})"
+    if len(found.of_seeds) < NUM_SEEDS:
+        return f"{found!s:22} a lead, {len(found.of_seeds)} of {NUM_SEEDS} seeds (seeds: {of_seeds})"
+    return f"{found!s:22} {found.verdict} (seeds: {of_seeds})"
 
 
 def quoted_table(page: Path, heading: str) -> list[list[str]]:

@@ -179,6 +179,8 @@ def _has_parts(expected: Any) -> bool:
 
 
 def _fault_in_parts(given: Any, expected: tuple | list, tolerance: float) -> str | None:
+    if getattr(given, "ndim", 0) == 1 and all(isinstance(one, int | float) for one in expected):
+        given = given.tolist()  # an array of single numbers is as good as a tuple of them
     if not isinstance(given, tuple | list):
         return f"is of type {type(given).__name__}, expected {len(expected)} parts in a tuple"
     if len(given) != len(expected):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffret_core.config import ModelConfig
 from diffret_core.course.cases import case_html
+from diffret_core.course.cells import rows_of_cells
 from diffret_core.course.denoising import describe_denoising
 from diffret_core.course.denoising_figure import denoising_figure
 from diffret_core.course.environment import on_colab
@@ -64,7 +65,7 @@ def three_rankings(samples: Samples, found: Search, *, num_shown: int = 5, meant
 def cases(
     samples: Samples, queries: Mapping[int, str], similarity: Float[Tensor, "T V"], combined: Float[Tensor, "T V"]
 ) -> None:
-    """Show the first videos of some text queries before and after, side by side; see `case_html`.
+    """Show the first videos of some text queries before and after, two side by side; see `case_html`.
 
     Args:
         samples: Gives captions and video files.
@@ -72,9 +73,8 @@ def cases(
         similarity: Scores before, a row for each text.
         combined: Scores after.
     """
-    display(
-        HTML("".join(case_html(samples, one, similarity[one], combined[one], title=queries[one]) for one in queries))
-    )
+    cells = [case_html(samples, one, similarity[one], combined[one], title=queries[one]) for one in queries]
+    display(HTML(rows_of_cells([cells[place : place + 2] for place in range(0, len(cells), 2)])))
     _describe(
         f"{len(queries)} test sentences of the sample collection, each with the first three videos by similarity and, "
         "below them, by the combined score. Green frame and star: the video that is meant."

@@ -14,10 +14,16 @@ from diffret_core.studies.setting import TEST, VALIDATION
 from diffret_core.studies.table import StudyTable, read_study
 from diffret_core.tensor_files import write_text
 
+_DRAWN = (
+    "interval 95 %, queries drawn with all their seeds. Weight and temperature of the combined score were chosen on "
+    "validation, from the same trials for all"
+)
 _MEASURED = (
-    "R@1 in percent on test, mean over the seeds; gains are those of the combined score over the similarity, "
-    "interval 95 %, queries drawn with all their seeds. Weight and temperature were chosen on validation, from the "
-    "same trials for all."
+    f"R@1 in percent on test, mean over the seeds; gains are those of the combined score over the similarity, {_DRAWN}."
+)
+_MEASURED_METHODS = (
+    "In percent on test, mean over the seeds; each score's gain is in points of R@1 over the similarity, "
+    f"{_DRAWN}; for the correction nothing was chosen."
 )
 _MEASURED_KINDS = (
     "AUROC of matched against unmatched queries on test, mean over the seeds, kind by kind; their mean with its 95 % "
@@ -58,21 +64,27 @@ def report(table: StudyTable) -> str:
     about, methods = table.provenance, sorted({row["method"] for row in table.rows} - set(METHODS))
     if "kind" in table.rows[0]:
         return "\n".join([f"{_origin(about)} {_MEASURED_KINDS}", "", *_kinds(table), ""])
-    lines = [f"{_origin(about)} {_MEASURED}", "", *(_methods(table) if methods else _arms(table)), ""]
+    measured, rows = (_MEASURED_METHODS, _methods(table)) if methods else (_MEASURED, _arms(table))
+    lines = [f"{_origin(about)} {measured}", "", *rows, ""]
     return "\n".join([*lines, *_unfinished(about)])
 
 
 def _origin(about: dict[str, Any]) -> str:
     arms = len({one.split("/")[0] for one in about["finished"]})
     seeds = sorted({int(one.split("/")[1]) for one in about["finished"]})
+    told, what = ", ".join(map(str, seeds)), about["what"]
     parts = [
-        f"`diffret study {about['study']}`: {about['what']}",
-        f"{len(about['finished'])} of {about['num_cells']} cells ({arms} arms; seeds {', '.join(map(str, seeds))}),",
-        f"{about['hours']:g} hours, {about['threads']} thread, torch {about['torch']}, {about['date']},",
+        f"`diffret study {about['study']}`: {what if what.endswith('?') else f'{what}.'}",
+        f"{len(about['finished'])} of {about['num_cells']} cells ({_count(arms, 'arm')}; seeds {told}),",
+        f"{about['hours']:g} hours, {_count(about['threads'], 'thread')}, torch {about['torch']}, {about['date']},",
         f"commit {_commit(about['commit'])}, stage 1 {about['stage1_sha256'][:8]}.",
         *(["The model is the shipped one; its seeds draw noise only."] if about.get("model") == "shipped" else []),
     ]
     return " ".join(parts)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _commit(name: str | None) -> str:
