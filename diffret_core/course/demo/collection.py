@@ -107,8 +107,7 @@ class SampleCollection:
     @cached_property
     def caption_items(self) -> list[Item]:
         """What a video can find."""
-        video_path = self.samples.video_path
-        return [Item(caption.video_id, caption.text, video_path(caption.video_id)) for caption in self.captions]
+        return [Item(one.video_id, one.text, self.samples.video_path(one.video_id)) for one in self.captions]
 
     @property
     def asking_videos(self) -> list[Item]:
@@ -182,7 +181,6 @@ class SampleCollection:
             raise ValueError(f"there is no video {video_id!r} among those searched; choose one of {known}")
         place = self.samples.video_ids.index(video_id)
         asking, texts, prepared = one_video(self.samples.videos, place), self.texts, self.prepared_texts
-        queries = torch.tensor([place])
 
         def bind(items: Int[Tensor, "M N"]) -> Denoise:
             repeated = VideoFeatures(*(part.expand(len(items), *part.shape[1:]) for part in asking))
@@ -192,7 +190,9 @@ class SampleCollection:
             items=self.caption_items,
             similarity=self.model.similarity(texts, asking).T,
             bind=bind,
-            generator_of=lambda seed, draw: query_generators("video_to_text", queries, seed=seed, draw=draw)[0],
+            generator_of=lambda seed, draw: query_generators(
+                "video_to_text", torch.tensor([place]), seed=seed, draw=draw
+            )[0],
             features_of=lambda column: (TextFeatures(*(part[column : column + 1] for part in texts)), asking),
             meant=frozenset([video_id]),
         )

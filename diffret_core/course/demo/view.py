@@ -75,8 +75,10 @@ class DemoView:
         def draw(pictures: Sequence[str]) -> None:
             self.candidates.value = candidates_svg(shown, pictures)
 
-        draw([])
-        self._ahead.make(shown.candidates, None if shown.state.direction == "video_to_text" else draw)
+        has_pictures = shown.state.direction == "text_to_video"
+        self._ahead.make(shown.candidates, draw if has_pictures else None)
+        if not has_pictures:
+            draw([])
 
     def draw_level(self, shown: Run, place: int) -> None:
         """Show the candidates at one of the levels visited, 0 for noise."""

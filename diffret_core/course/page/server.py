@@ -54,7 +54,7 @@ def serve(notebook: nbformat.NotebookNode, *, port: int | None = None, open_brow
     """
     port = free_port(PORTS if port is None else range(port, port + 1))
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # a checker of addresses, never asked here,
-    from diffret_core.course.page.guarded import Page  # voila; that takes two thirds of the time of this import
+    from diffret_core.course.page.guarded import Voila, guarded  # that takes two thirds of the time of this import
 
     token = secrets.token_urlsafe()
     address = f"http://{HOST}:{port}/?token={token}"
@@ -63,7 +63,8 @@ def serve(notebook: nbformat.NotebookNode, *, port: int | None = None, open_brow
     with TemporaryDirectory(prefix="diffret-demo-") as folder:
         path = Path(folder) / "demo.ipynb"
         nbformat.write(notebook, path)
-        server = Page(address=address, config=page_settings(Path(folder), port, token=token, open_browser=open_browser))
+        settings = page_settings(Path(folder), port, token=token, open_browser=open_browser)
+        server = guarded(Voila(config=settings), address)
         server.initialize([str(path)])
         print(f"The demo is at {address} for browsers on this computer. Ctrl-C ends it.", flush=True)
         with contextlib.suppress(HTTPError):  # it ends before its kernel has started, which voila cannot end then
