@@ -101,8 +101,7 @@ class SampleCollection:
     @cached_property
     def video_items(self) -> list[Item]:
         """What a sentence can find."""
-        samples = self.samples
-        return [Item(video, samples.captions[video], samples.video_path(video)) for video in samples.video_ids]
+        return [Item(one, self.samples.captions[one], self.samples.video_path(one)) for one in self.samples.video_ids]
 
     @cached_property
     def caption_items(self) -> list[Item]:
@@ -143,13 +142,12 @@ class SampleCollection:
 
     def _videos_for(self, text: str) -> Proposal:
         texts, videos, gallery = self.model.encode_texts([text]), self.samples.videos, self.gallery
-        (asking,) = self.model.interaction.prepare_texts(texts.words, texts.word_mask)
 
         def bind(items: Int[Tensor, "M N"]) -> Denoise:
             given = gallery.videos.condition(texts.sentence.repeat(len(items), 1), items)
             return partial(gallery.videos.network.estimate, given)
 
-        similarity = compare_blocks(asking, gallery.blocks)
+        similarity = compare_blocks(*self.model.interaction.prepare_texts(texts.words, texts.word_mask), gallery.blocks)
         return Proposal(
             items=self.video_items,
             similarity=similarity,
@@ -181,6 +179,7 @@ class SampleCollection:
             raise ValueError(f"there is no video {video_id!r} among those searched; choose one of {known}")
         place = self.samples.video_ids.index(video_id)
         asking, texts, prepared = one_video(self.samples.videos, place), self.texts, self.prepared_texts
+        queries = torch.tensor([place])
 
         def bind(items: Int[Tensor, "M N"]) -> Denoise:
             repeated = VideoFeatures(*(part.expand(len(items), *part.shape[1:]) for part in asking))
@@ -190,9 +189,7 @@ class SampleCollection:
             items=self.caption_items,
             similarity=self.model.similarity(texts, asking).T,
             bind=bind,
-            generator_of=lambda seed, draw: query_generators(
-                "video_to_text", torch.tensor([place]), seed=seed, draw=draw
-            )[0],
+            generator_of=lambda seed, draw: query_generators("video_to_text", queries, seed=seed, draw=draw)[0],
             features_of=lambda column: (TextFeatures(*(part[column : column + 1] for part in texts)), asking),
             meant=frozenset([video_id]),
         )

@@ -25,6 +25,7 @@ def guarded(server: Voila, address: str) -> Voila:
         address: Of the page, with its token. Voila would open it by a file, which a browser takes for another site.
     """
     served = server.init_handlers
-    server.init_handlers = lambda: [Rule(CrossSite(), ErrorHandler, {"status_code": 403}), *served()]
+    refusal = Rule(CrossSite(), ErrorHandler, {"status_code": 403})  # type: ignore[arg-type]  # all it needs is `match`
+    server.init_handlers = lambda: [refusal, *served()]
     server.launch_browser = lambda: threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     return server
