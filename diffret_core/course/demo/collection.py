@@ -142,12 +142,13 @@ class SampleCollection:
 
     def _videos_for(self, text: str) -> Proposal:
         texts, videos, gallery = self.model.encode_texts([text]), self.samples.videos, self.gallery
+        (asking,) = self.model.interaction.prepare_texts(texts.words, texts.word_mask)
 
         def bind(items: Int[Tensor, "M N"]) -> Denoise:
             given = gallery.videos.condition(texts.sentence.repeat(len(items), 1), items)
             return partial(gallery.videos.network.estimate, given)
 
-        similarity = compare_blocks(*self.model.interaction.prepare_texts(texts.words, texts.word_mask), gallery.blocks)
+        similarity = compare_blocks(asking, gallery.blocks)
         return Proposal(
             items=self.video_items,
             similarity=similarity,
