@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 RECALL = 0.95
@@ -101,6 +101,9 @@ def threshold_at_recall(matched: Float[Tensor, " M"], *, recall: float = RECALL)
     Args:
         matched: Scores of matched queries.
         recall: The share, above 0, at most 1.
+
+    Raises:
+        ValueError: If there is no score, one is not finite, or the recall is outside its range.
     """
     _check(matched)
     return float(matched.sort().values[_num_passing(len(matched), recall) - 1])
@@ -150,10 +153,11 @@ def detection_measures(
         matched: Scores of matched queries.
         unmatched: Scores of unmatched queries.
         matched_counts: From `resampled`.
-        unmatched_counts: From `resampled`, as many resamples.
+        unmatched_counts: From `resampled`, as many resamples; or how often the matched query is drawn that each was
+            made from, which then need not add up to U.
 
     Raises:
-        ValueError: If there are no scores of a sort, or one is not finite.
+        ValueError: If there are no scores of a sort, one is not finite, or a resample holds no unmatched query.
     """
     of_matched, of_unmatched = _once(matched, unmatched)
     counts = np.concatenate([of_matched, matched_counts]), np.concatenate([of_unmatched, unmatched_counts])
@@ -164,45 +168,6 @@ def interval_of(measure: Float[np.ndarray, " S1"]) -> Interval:
     """Give a measure and its 95 % interval: the value first, then those of its resamples."""
     low, high = np.percentile(measure[1:], [2.5, 97.5])
     return Interval(float(measure[0]), float(low), float(high))
-
-
-def risk_coverage(score: Float[Tensor, " Q"], wrong: Bool[Tensor, " Q"]) -> Float[Tensor, " Q"]:
-    """Share of wrong answers among the 1, 2, ... Q queries with the lowest scores; its mean is the area under it.
-
-    Queries of one score come in no particular order: each counts as wrong as they are on average.
-
-    Args:
-        score: High where an answer is better withheld.
-        wrong: Whether the answer is wrong; that to an unmatched query always is.
-    """
-    _check(score)
-    _, group = score.unique(return_inverse=True)
-    total = torch.zeros(int(group.max()) + 1, dtype=torch.float64, device=score.device)
-    mean = total.index_add(0, group, wrong.to(total)) / group.bincount()
-    expected = mean[group[score.argsort()]]
-    return (expected.cumsum(0) / torch.arange(1, len(score) + 1, device=score.device)).to(score)
-
-
-def calibration(
-    confidence: Float[Tensor, " Q"], right: Bool[Tensor, " Q"], *, num_bins: int = 10
-) -> Float[Tensor, "bins 3"]:
-    """Sort answers into bins of equal width by confidence: mean confidence, share of right ones, and number in each.
-
-    Args:
-        confidence: Probability claimed for each answer, 0..1.
-        right: Whether it is right.
-        num_bins: Bins between 0 and 1; an empty one holds zeros.
-    """
-    place = (confidence * num_bins).ceil().long().sub(1).clamp(0, num_bins - 1)  # upper edges belong to their bin
-    sums = confidence.new_zeros(num_bins, 3)
-    sums.index_add_(0, place, torch.stack([confidence, right.to(confidence), torch.ones_like(confidence)], dim=1))
-    return torch.cat([sums[:, :2] / sums[:, 2:].clamp(min=1), sums[:, 2:]], dim=1)
-
-
-def calibration_error(bins: Float[Tensor, "bins 3"]) -> float:
-    """Expected calibration error: how far confidence and share of right answers lie apart, mean over all answers."""
-    confidence, right, number = bins.unbind(dim=1)
-    return float(((confidence - right).abs() * number).sum() / number.sum())
 
 
 def _measures(
@@ -223,7 +188,10 @@ def _measures(
     pairs = (at[1] * (below - at[0] / 2)).sum(axis=1)
     first = (below >= _num_passing(len(matched), recall)).argmax(axis=1)
     passing = np.take_along_axis(at[1].cumsum(axis=1), first[:, None], axis=1)[:, 0]
-    return pairs / (len(matched) * len(unmatched)), passing / len(unmatched)
+    num_unmatched = counts[1].sum(axis=1)
+    if not num_unmatched.all():
+        raise ValueError("a resample holds no unmatched query, so nothing can be measured on it; give more queries")
+    return pairs / (len(matched) * num_unmatched), passing / num_unmatched
 
 
 def _once(matched: Tensor, unmatched: Tensor) -> tuple[np.ndarray, np.ndarray]:

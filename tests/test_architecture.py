@@ -29,6 +29,7 @@ LAYERS = (
         "metrics",
         "normalisation",
         "detection",
+        "confidence",
         "word_pairs",
         "scenes",
     },

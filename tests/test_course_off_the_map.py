@@ -51,6 +51,16 @@ def test_auroc_figure_draws_means_over_seeds_kind_by_kind():
     assert figure.layout.title.text == "<b>&lt;t&gt;</b>"
 
 
+def test_auroc_figure_shows_scores_that_are_turned_round():
+    table = study_table()
+    rows = [row | {"auroc_low": row["auroc_low"] - 0.6} for row in table.rows]
+    for low, panels in ((0.42, table), (None, table._replace(rows=rows))):
+        figure = auroc_figure(panels, "text_to_video", title="t")
+        left = figure.layout.xaxis.range[0]
+        assert left <= min(min(trace.x) for trace in figure.data)
+        assert left == figure.layout.xaxis2.range[0] and (low is None or left == low)
+
+
 # --- histograms ------------------------------------------------------------------------------------------------------
 
 NEAR, FAR = torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([2.0, 3.0])
@@ -137,14 +147,26 @@ def test_unknown_share_counts_pieces_between_start_and_end(samples):
 # --- where a sentence lands ------------------------------------------------------------------------------------------
 
 
-def test_landing_words_count_who_lies_below():
+def test_landing_words_count_who_lies_below_and_name_the_threshold():
     scored = {
         "<s>": Scored(torch.tensor([0.1, 0.2, 0.3, 0.4]), {"a": torch.tensor([0.2, 0.9]), "b": torch.tensor([1.0])})
     }
     (below,) = landing_words(scored, {"<s>": 0.35})
-    assert below.startswith("<s> 0.350: more than 75 % of the matched queries and 33 % of the unmatched ones have")
-    assert below.endswith("not above the threshold")
-    assert landing_words(scored, {"<s>": 0.45})[0].endswith(", above the threshold")
+    assert below == (
+        "<s> 0.350: higher than 75 % of the matched queries and 33 % of the unmatched ones drawn here; "
+        "not above 0.400, which lets 95 % of these matched queries pass"
+    )
+    assert "; above 0.400, which" in landing_words(scored, {"<s>": 0.45})[0]
+
+
+def test_landing_goes_by_the_threshold_of_the_indicator_where_it_has_one():
+    scored = {"<s>": Scored(torch.tensor([0.0, 0.5]), {"a": torch.tensor([0.5, 1.0])})}
+    indicator = Indicator("<s>", 0.25, 0.9, 7)
+    (told,) = landing_words(scored, {"<s>": 0.45}, indicator)
+    assert told.endswith("; above 0.250, the threshold of diffret search, which comes from validation")
+    assert '<line x1="170.0"' in landing_picture(scored, {"<s>": 0.45}, indicator)
+    other = indicator._replace(score="other")
+    assert landing_words(scored, {"<s>": 0.45}, other) == landing_words(scored, {"<s>": 0.45})
 
 
 def test_landing_picture_marks_the_place_of_the_sentence():
@@ -181,7 +203,7 @@ def test_landing_box_says_what_a_search_says(samples, compared, threshold):
     assert str(found.off_the_map) in box.result.value
     assert ("probably no video matches" in box.result.value) == (threshold < 0)
     assert "a &lt;b&gt; dog" in box.result.value and "<b> dog" not in box.result.value
-    for line in landing_words(compared, scores_of(samples, "a <b> dog")):
+    for line in landing_words(compared, scores_of(samples, "a <b> dog"), indicator):
         assert line in box.result.value
 
 

@@ -1,13 +1,11 @@
 """Off the map: each score against its definition, each measure against an independent one and by its properties."""
 
 import math
-from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from torch.nn.functional import kl_div
-from torchmetrics.functional.classification import binary_auroc, binary_calibration_error, binary_roc
+from torchmetrics.functional.classification import binary_auroc, binary_roc
 
 from diffret_core import detection
 from diffret_core.randomness import numpy_generator
@@ -190,41 +188,9 @@ def test_measures_refuse_what_they_cannot_measure():
         detection.auroc(torch.ones(2), torch.ones(0))
     with pytest.raises(ValueError, match="recall is 0.0; it must be above 0"):
         detection.threshold_at_recall(torch.ones(2), recall=0.0)
-
-
-def test_risk_rises_with_coverage_for_a_score_that_knows():
-    wrong = torch.tensor([True, False, False, True])
-    risk = detection.risk_coverage(torch.tensor([3.0, 1.0, 2.0, 4.0]), wrong)
-    torch.testing.assert_close(risk, torch.tensor([0, 0, 1 / 3, 2 / 4]))
-    assert all(a <= b for a, b in pairwise(risk.tolist()))
-
-
-def test_risk_ends_at_the_share_of_wrong_answers_and_ties_are_that_throughout():
-    wrong = torch.rand(50, generator=torch.Generator().manual_seed(0)) < 0.3
-    share = float(wrong.double().mean())
-    assert float(detection.risk_coverage(drawn(50), wrong)[-1]) == pytest.approx(share)
-    torch.testing.assert_close(detection.risk_coverage(torch.zeros(50), wrong), torch.full((50,), share))
-
-
-def test_risk_of_tied_queries_is_the_mean_over_their_orders():
-    score, wrong = torch.tensor([0.0, 1.0, 1.0, 1.0, 2.0]), torch.tensor([False, True, False, False, True])
-    draws = np.random.default_rng(0)
-    orders = [score + 1e-3 * torch.from_numpy(draws.random(5)).float() for _ in range(4000)]
-    mean = torch.stack([detection.risk_coverage(one, wrong) for one in orders]).mean(dim=0)
-    torch.testing.assert_close(detection.risk_coverage(score, wrong), mean, rtol=0, atol=0.02)
-
-
-@pytest.mark.parametrize("num_bins", [5, 10, 15])
-def test_calibration_error_is_that_of_torchmetrics(num_bins):
-    confidence = torch.rand(200, generator=torch.Generator().manual_seed(1))
-    right = torch.rand(200, generator=torch.Generator().manual_seed(2)) < confidence**2
-    bins = detection.calibration(confidence, right, num_bins=num_bins)
-    expected = float(binary_calibration_error(confidence, right.int(), n_bins=num_bins))
-    assert detection.calibration_error(bins) == pytest.approx(expected, abs=1e-5)
-    assert int(bins[:, 2].sum()) == 200
-
-
-def test_certainty_that_is_right_is_calibrated():
-    bins = detection.calibration(torch.tensor([0.0, 1.0, 1.0]), torch.tensor([False, True, True]))
-    assert detection.calibration_error(bins) == 0.0
-    assert detection.calibration_error(detection.calibration(torch.ones(4), torch.zeros(4).bool())) == 1.0
+    for bad in (torch.tensor([1.0, torch.nan]), torch.ones(0)):
+        with pytest.raises(ValueError, match="one finite number per query"):
+            detection.threshold_at_recall(bad)
+    with pytest.raises(ValueError, match="holds no unmatched query"):
+        nobody = torch.tensor([[1, 1]]).numpy(), torch.tensor([[0, 0]]).numpy()
+        detection.detection_measures(torch.ones(2), torch.ones(2), *nobody)

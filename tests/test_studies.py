@@ -22,6 +22,7 @@ from diffret_core.config import DIRECTIONS
 from diffret_core.evaluation import ALPHAS, TEMPERATURES
 from diffret_core.locations import ROOT, sample_folder
 from diffret_core.metrics import retrieval_metrics
+from diffret_core.randomness import numpy_generator
 from diffret_core.recipes import recipe, with_settings
 from diffret_core.scenes import unmatched
 from diffret_core.scenes.splits import SPLITS
@@ -30,6 +31,7 @@ from diffret_core.studies import STUDIES, Arm, Study
 from diffret_core.studies import setting as setting_module
 from diffret_core.studies.cells import seconds_of_log
 from diffret_core.studies.indicator import indicator_of
+from diffret_core.studies.kinds import MADE_FROM, auroc_difference
 from diffret_core.studies.miniature import miniature_recipe
 from diffret_core.studies.report import report, write_report
 from diffret_core.studies.run import ship
@@ -254,6 +256,8 @@ def test_detection_chooses_the_score_that_is_best_on_validation(detected):
 
 def test_every_number_of_detection_is_that_of_the_places(detected):
     for (_, seed, name, direction, score), places in detected.ranks.items():
+        if score == MADE_FROM:
+            continue
         own = [row for row in detected.rows if (row["direction"], row["method"]) == (direction, score)]
         own = [row for row in own if (row["list"], row["seed"]) == (name, seed)]
         *kinds, mean = own
@@ -265,6 +269,38 @@ def test_every_number_of_detection_is_that_of_the_places(detected):
             assert row["auroc_low"] <= row["auroc"] <= row["auroc_high"]
         assert mean["auroc"] == pytest.approx(sum(aurocs) / len(aurocs), abs=1e-4)
         assert mean["fpr95"] == pytest.approx(sum(rates) / len(rates), abs=1e-4)
+
+
+def test_detection_says_what_each_query_was_made_from(detected):
+    for direction, kinds in KINDS.items():
+        of = {"list": "test", "direction": direction, "method": "similarity"}
+        rows = [row for row in detected.rows if all(row[name] == value for name, value in of.items())]
+        numbers = [NUM_VIDEOS, *(row["num_queries"] for row in rows if row["kind"] != "mean")]
+        made_from = detected.ranks["baseline", 1, "test", direction, MADE_FROM].split(numbers)
+        assert made_from[0].tolist() == list(range(1, NUM_VIDEOS + 1))
+        for kind, own in zip(kinds, made_from[1:], strict=False):
+            alone = kind in ("everyday", "other languages", "shifted style")
+            assert (own == 0).all() if alone else sorted(set(own.tolist())) == own.tolist() and own.min() > 0
+
+
+def test_query_and_what_was_made_from_it_are_drawn_together(detected):
+    counts = detection.resampled(NUM_VIDEOS, numpy_generator(0, "detection video_to_text matched"))
+    for score in ("similarity", "entropy"):
+        of = {"list": "test", "direction": "video_to_text", "method": score, "kind": "caption taken out"}
+        (row,) = (row for row in detected.rows if all(row[name] == value for name, value in of.items()))
+        places = detected.ranks["baseline", 1, "test", "video_to_text", score].double()
+        matched, without = places[:NUM_VIDEOS], places[-NUM_VIDEOS:]  # the same videos, with and without their caption
+        interval = detection.interval_of(detection.detection_measures(matched, without, counts, counts)[0])
+        assert (row["auroc"], row["auroc_low"], row["auroc_high"]) == pytest.approx(interval, abs=1e-4)
+
+
+def test_scores_of_detection_are_compared_as_the_table_has_them(detected):
+    for direction, kinds in KINDS.items():
+        for kind in kinds:
+            of = {"list": "test", "direction": direction, "kind": kind}
+            one, other = (detected.mean("auroc", **of, method=score) for score in ("similarity", "entropy"))
+            found = auroc_difference(detected, "similarity", "entropy", direction, kind=kind)
+            assert found.value == pytest.approx(one - other, abs=2e-4)
 
 
 def test_report_of_detection_has_a_column_for_each_kind(detected):

@@ -21,6 +21,7 @@ def auroc_figure(table: StudyTable, direction: str, *, title: str) -> go.Figure:
         title: What is drawn.
     """
     own = [row for row in table.rows if row["list"] == TEST and row["direction"] == direction]
+    left = min(0.42, *(row["auroc_low"] - 0.02 for row in own))
     kinds, scores = (list(dict.fromkeys(row[name] for row in own)) for name in ("kind", "method"))
     figure = go.Figure(layout=base_layout(f"<b>{as_plain_text(title)}</b>", height=174 + 26 * len(scores)))
     figure.update_layout(
@@ -32,7 +33,7 @@ def auroc_figure(table: StudyTable, direction: str, *, title: str) -> go.Figure:
         end = "" if panel == 0 else str(panel + 1)
         domain = [panel * width + _GAP, (panel + 1) * width - _GAP]
         ticks = {"tickvals": [_COIN, 1], "ticktext": ["0.5", "1"], "showgrid": True, "gridcolor": FAINT}
-        figure.layout[f"xaxis{end}"] = AXIS | ticks | {"range": [0.42, 1.04], "domain": domain, "anchor": "y"}
+        figure.layout[f"xaxis{end}"] = AXIS | ticks | {"range": [left, 1.04], "domain": domain, "anchor": "y"}
         of = {"list": TEST, "direction": direction, "kind": kind}
         for row, score in enumerate(scores):
             _add_dot(figure, table, {**of, "method": score}, row, end)

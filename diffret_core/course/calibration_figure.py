@@ -6,9 +6,9 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 from torch import Tensor
 
+from diffret_core.confidence import calibration_error
 from diffret_core.course.layout import AXIS, as_plain_text, axis_title, base_layout
 from diffret_core.course.style import FAINT, QUIET
-from diffret_core.detection import calibration_error
 
 LARGEST = 26
 """Width in pixels of the dot of the fullest bin."""
@@ -20,7 +20,7 @@ def calibration_figure(
     """Draw a panel for each claim: a dot for each bin, as large as it is full.
 
     Args:
-        bins: From `detection.calibration`, by what is claimed.
+        bins: From `confidence.calibration`, by what is claimed.
         colours: Of each claim.
         title: What is drawn.
     """

@@ -30,7 +30,7 @@ def landing_box(
     box = make_landing_box(samples, scores, indicator, examples)
     asked = _asker(samples, scores, indicator)
     answers = "".join(
-        f"<li>{_heading(found, unknown)}{_in_lines(scores, values)}</li>"
+        f"<li>{_heading(found, unknown)}{_in_lines(landing_words(scores, values, indicator))}</li>"
         for found, unknown, values in map(asked, examples)
     )
     show_live(box.whole, f"<p><i>Run this cell and a box appears here. It answers like this:</i></p><ul>{answers}</ul>")
@@ -48,9 +48,10 @@ def make_landing_box(
 
     def respond(text: str) -> str:
         found, unknown, values = asked(text)
-        return f"{_heading(found, unknown)}{landing_picture(scores, values)}{_in_lines(scores, values)}"
+        picture = landing_picture(scores, values, indicator)
+        return f"{_heading(found, unknown)}{picture}{_in_lines(landing_words(scores, values, indicator))}"
 
-    told = "up: matched queries, down: unmatched ones of all kinds; dashed: 95 % of the matched lie left of it"
+    told = "up: matched queries, down: unmatched ones of all kinds; dashed: the threshold named below"
     return make_box(examples, respond, done=told)
 
 
@@ -85,5 +86,5 @@ def _heading(found: Search, unknown: Sequence[str]) -> str:
     )
 
 
-def _in_lines(scores: Mapping[str, Scored], values: Mapping[str, float]) -> str:
-    return small("<br>".join(map(escape, landing_words(scores, values))))
+def _in_lines(lines: Sequence[str]) -> str:
+    return small("<br>".join(map(escape, lines)))

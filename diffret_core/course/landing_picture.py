@@ -9,7 +9,8 @@ from torch import Tensor
 
 from diffret_core.course.matched_figure import Scored
 from diffret_core.course.style import COMBINED, FONT, GENERATED, INK, PAPER
-from diffret_core.detection import threshold_at_recall
+from diffret_core.detection import RECALL, threshold_at_recall
+from diffret_core.indicator import Indicator
 
 Number = float | int
 WIDTH, _ROW, _MIDDLE, _TALL = 640, 132, 74, 44
@@ -17,15 +18,22 @@ _LEFT, _RIGHT = 20, 620
 _NUM_BINS = 40
 
 
-def landing_picture(scores: Mapping[str, Scored], found: Mapping[str, float]) -> str:
+def landing_picture(
+    scores: Mapping[str, Scored], found: Mapping[str, float], indicator: Indicator | None = None
+) -> str:
     """Draw a row for each score: matched queries upwards, unmatched ones downwards, the threshold, and the query.
 
     Args:
         scores: Of the queries to compare with, by the scores' names.
         found: The same scores of the query.
+        indicator: What `diffret search` goes by; its threshold counts for its score. For other scores it is the one
+            that lets 95 % of the matched queries pass.
     """
-    rows = [_row(name, scored, found[name], _ROW * row) for row, (name, scored) in enumerate(scores.items())]
-    words = "; ".join(landing_words(scores, found))
+    rows = [
+        _row(name, scored, found[name], _threshold(name, scored, indicator)[0], _ROW * row)
+        for row, (name, scored) in enumerate(scores.items())
+    ]
+    words = "; ".join(landing_words(scores, found, indicator))
     return (
         f'<svg role="img" aria-label="{escape(words, quote=True)}" viewBox="0 0 {WIDTH} {_ROW * len(rows)}" '
         f'width="{WIDTH}" style="display:block; max-width:100%; height:auto; background:{PAPER}; font-size:12px; '
@@ -33,22 +41,33 @@ def landing_picture(scores: Mapping[str, Scored], found: Mapping[str, float]) ->
     )
 
 
-def landing_words(scores: Mapping[str, Scored], found: Mapping[str, float]) -> list[str]:
-    """Say of each score how many of the matched and of the unmatched queries lie below the query."""
+def landing_words(
+    scores: Mapping[str, Scored], found: Mapping[str, float], indicator: Indicator | None = None
+) -> list[str]:
+    """Say how many queries lie below this one, score by score, and on which side of whose threshold it lies."""
     lines = []
-    for name, (matched, unmatched) in scores.items():
-        below = [100 * float((values < found[name]).float().mean()) for values in (matched, _joined(unmatched))]
-        side = "above" if found[name] > threshold_at_recall(matched) else "not above"
+    for name, scored in scores.items():
+        below = [100 * float((one < found[name]).float().mean()) for one in (scored.matched, _joined(scored.unmatched))]
+        threshold, whose = _threshold(name, scored, indicator)
+        side = "above" if found[name] > threshold else "not above"
         lines.append(
-            f"{name} {found[name]:.3f}: more than {below[0]:.0f} % of the matched queries and {below[1]:.0f} % of the "
-            f"unmatched ones have, {side} the threshold"
+            f"{name} {found[name]:.3f}: higher than {below[0]:.0f} % of the matched queries and {below[1]:.0f} % of "
+            f"the unmatched ones drawn here; {side} {threshold:.3f}, {whose}"
         )
     return lines
 
 
-def _row(name: str, scored: Scored, own: float, top: int) -> str:
+def _threshold(name: str, scored: Scored, indicator: Indicator | None) -> tuple[float, str]:
+    """Give the threshold of a score, and say whose it is."""
+    if indicator is not None and name == indicator.score:
+        return indicator.threshold, "the threshold of diffret search, which comes from validation"
+    share = f"{100 * RECALL:.0f} %"
+    return threshold_at_recall(scored.matched), f"which lets {share} of these matched queries pass"
+
+
+def _row(name: str, scored: Scored, own: float, limit: float, top: int) -> str:
     unmatched = _joined(scored.unmatched)
-    everything = torch.cat([scored.matched, unmatched, torch.tensor([own])])
+    everything = torch.cat([scored.matched, unmatched, torch.tensor([own, limit])])
     low, high = float(everything.min()), float(everything.max())
     edges = torch.linspace(low, high, _NUM_BINS + 1)
     middle = top + _MIDDLE
@@ -56,7 +75,7 @@ def _row(name: str, scored: Scored, own: float, top: int) -> str:
     def across(value: Number) -> Number:
         return _LEFT + (value - low) / ((high - low) or 1) * (_RIGHT - _LEFT)
 
-    threshold = across(threshold_at_recall(scored.matched))
+    threshold = across(limit)
     place = across(own)
     anchor = "end" if place > WIDTH / 2 else "start"
     return "".join(

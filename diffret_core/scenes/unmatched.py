@@ -1,6 +1,7 @@
 """Queries that no video of a gallery matches, made from its captions; the truth function proves it wherever it can.
 
-Each is made of one caption by one change, so that everything else about it is as in a caption that is matched.
+Each is made of one caption by one change, so that everything else about it is as in a caption that is matched; only
+shuffled words also lose their commas and colons, which belong to no place any more.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -113,23 +114,26 @@ def never_seen(gallery: Sequence[AnnotatedScene]) -> list[Changed]:
     return found
 
 
-def shuffled_words(captions: Sequence[str]) -> list[str]:
-    """Shuffle the words of each caption until no two neighbours are neighbours as before.
+def shuffled_words(captions: Sequence[str]) -> dict[int, str]:
+    """Shuffle the words of each caption, without commas and colons, until no two neighbours are neighbours as before.
 
     By chance the result can still read as a sentence; none is one of the captions.
 
     Args:
         captions: Of three words or more. One whose words cannot be shuffled so is passed over.
+
+    Returns:
+        Number of a caption, from 0 -> its words.
     """
-    shuffled, known = [], set(captions)
-    for text in captions:
+    shuffled, known = {}, set(captions)
+    for number, text in enumerate(captions):
         rng = numpy_generator(COLLECTION_SEED, "shuffled words", text)
         words = text.replace(",", "").replace(":", "").split()
         before = set(zip(words, words[1:], strict=False))
         for _ in range(1000):
             drawn = [words[place] for place in np.argsort([rng.random() for _ in words])]
             if before.isdisjoint(zip(drawn, drawn[1:], strict=False)) and " ".join(drawn) not in known:
-                shuffled.append(" ".join(drawn))
+                shuffled[number] = " ".join(drawn)
                 break
     return shuffled
 

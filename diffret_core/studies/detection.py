@@ -1,46 +1,30 @@
 """Does it know what it does not know? Queries that match nothing against those that match something, score by score."""
 
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from diffret_core.confidence import calibration, calibration_error, risk_coverage
 from diffret_core.config import DIRECTIONS, Direction
 from diffret_core.datasets import Collection
-from diffret_core.detection import (
-    calibration,
-    calibration_error,
-    detection_measures,
-    interval_of,
-    resampled,
-    risk_coverage,
-    threshold_at_recall,
-)
+from diffret_core.detection import detection_measures, interval_of, threshold_at_recall
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.galleries import encode_captions
 from diffret_core.off_the_map import generator_scores, similarity_scores, word_pair_scores
-from diffret_core.randomness import numpy_generator
 from diffret_core.ranking import combined_scores
 from diffret_core.retriever import Generated, Retriever
-from diffret_core.scenes.foreign_sentences import EVERYDAY, OTHER_LANGUAGES, halves
-from diffret_core.scenes.unmatched import (
-    annotated_videos,
-    near_misses,
-    never_seen,
-    shuffled_words,
-    videos_without_caption,
-)
+from diffret_core.scenes.unmatched import annotated_videos, videos_without_caption
 from diffret_core.studies.declaration import BASELINE, Arm, Cell, Measured, Study
+from diffret_core.studies.kinds import MADE_FROM, MATCHED, MEAN, drawn_anew, unmatched_kinds
 from diffret_core.studies.setting import TEST, VALIDATION, Setting
 from diffret_core.studies.training import baseline_model
 from diffret_core.word_pairs import WordPairs, known_pairs
 
 SHIFTED = "shifted"
-MATCHED, MEAN = "matched", "mean"
 
 
 class Asked(NamedTuple):
@@ -52,6 +36,7 @@ class Asked(NamedTuple):
         rows: Similarity of the gallery's items to each query; -inf where an item is taken out for that query.
         numbers: How many queries there are of each kind, "matched" first.
         is_answer: Which items answer each matched query.
+        made_from: The number of the matched query that each was made from, counted from 1; 0: from none.
         sentences: The texts that ask; empty where videos ask.
     """
 
@@ -60,38 +45,22 @@ class Asked(NamedTuple):
     rows: Float[Tensor, "Q V"]
     numbers: dict[str, int]
     is_answer: Bool[Tensor, "M V"]
+    made_from: Int[Tensor, " Q"]
     sentences: list[str]
-
-
-def unmatched_texts(video_ids: Sequence[str], captions: Sequence[str], *, measured: bool) -> dict[str, list[str]]:
-    """Give texts that match no video of a gallery, by kind; of other languages it is the language that matches none.
-
-    Args:
-        video_ids: The gallery: videos of the sample collection.
-        captions: Its captions.
-        measured: Which half of the sentences of ours to give: that to measure on, or that to choose a score on.
-    """
-    gallery = annotated_videos(video_ids)
-    foreign = [halves(sentences)[measured] for sentences in OTHER_LANGUAGES.values()]
-    return {
-        "near misses": [one.caption.text for one in near_misses(gallery)],
-        "never seen": [one.caption.text for one in never_seen(gallery)],
-        "everyday": halves(EVERYDAY)[measured],
-        "shuffled words": shuffled_words(captions),
-        "other languages": [sentence for sentences in foreign for sentence in sentences],
-    }
 
 
 def _asking_texts(model: Retriever, setting: Setting, name: str) -> Asked:
     gallery, similarity = setting.listed(name)
-    kinds = unmatched_texts(gallery.video_ids, gallery.captions, measured=name == TEST)
-    added = [text for texts in kinds.values() for text in texts]
+    kinds = unmatched_kinds(gallery.video_ids, gallery.captions, measured=name == TEST)
+    added = [text for kind in kinds.values() for text in kind.texts]
     others = encode_captions(model, added)
     texts = TextFeatures(*(torch.cat(both) for both in zip(gallery.texts, others, strict=True)))
     rows = torch.cat([similarity, model.similarity(others, gallery.videos)])
-    numbers = {MATCHED: len(similarity), **{kind: len(texts) for kind, texts in kinds.items()}}
+    numbers = {MATCHED: len(similarity), **{kind: len(own.texts) for kind, own in kinds.items()}}
     is_answer = gallery.video_of_text[:, None] == torch.arange(len(gallery.video_ids), device=similarity.device)
-    return Asked(texts, gallery.videos, rows, numbers, is_answer, [*gallery.captions, *added])
+    made_from = [1 + torch.arange(len(similarity))]
+    made_from += [torch.tensor([1 + one for one in own.made_from or [-1] * len(own.texts)]) for own in kinds.values()]
+    return Asked(texts, gallery.videos, rows, numbers, is_answer, torch.cat(made_from), [*gallery.captions, *added])
 
 
 def _asking_videos(model: Retriever, setting: Setting, name: str) -> Asked:
@@ -108,7 +77,9 @@ def _asking_videos(model: Retriever, setting: Setting, name: str) -> Asked:
     without = own.masked_fill(is_answer, -torch.inf)
     rows = torch.cat([own, model.similarity(gallery.texts, others).T, without])
     numbers = {MATCHED: len(own), "shifted style": len(alone), "caption taken out": len(own)}
-    return Asked(gallery.texts, videos, rows, numbers, is_answer, [])
+    each = 1 + torch.arange(len(own))
+    made_from = torch.cat([each, torch.zeros_like(each[:1]).expand(len(alone)), each])
+    return Asked(gallery.texts, videos, rows, numbers, is_answer, made_from, [])
 
 
 @torch.no_grad()
@@ -145,7 +116,7 @@ def measure_detection(cell: Cell, setting: Setting) -> Measured:
                 is_chosen = int(row["method"] == chosen[direction]["method"])
                 found.rows.append({**own, **row, "chosen": is_chosen, "seconds": seconds})
             places = {f"{name}/{direction}/{score}": _places(value) for score, value in scores.items()}
-            found.ranks.update(places)
+            found.ranks.update(places | {f"{name}/{direction}/{MADE_FROM}": asked.made_from})
     return found
 
 
@@ -155,10 +126,7 @@ def _rows(
     """Make a row for each score and kind, and for each score's mean over the kinds, each kind counting the same."""
     wrong = _wrong_answers(asked, generated, model)
     errors = _calibration_errors(asked, scores, generated)
-    counts = {
-        kind: resampled(number, numpy_generator(0, f"detection {direction} {kind}"))
-        for kind, number in asked.numbers.items()
-    }
+    counts = drawn_anew(asked.numbers, asked.made_from, direction)
     rows = []
     kinds = list(asked.numbers)[1:]
     for score, values in scores.items():

@@ -6,7 +6,8 @@ from diffret_core.datasets import Collection
 from diffret_core.detection import RECALL
 from diffret_core.indicator import INDICATOR_FILE, Indicator, write_indicator
 from diffret_core.scenes.manifest import update_manifest
-from diffret_core.studies.detection import MEAN, trained_pairs
+from diffret_core.studies.detection import trained_pairs
+from diffret_core.studies.kinds import MEAN
 from diffret_core.studies.setting import VALIDATION
 from diffret_core.studies.table import StudyTable, read_study
 from diffret_core.word_pairs import WordPairs

@@ -112,6 +112,12 @@ def _threshold_unsorted(matched: Matched, recall: Number) -> Float[Tensor, ""]:
     return matched[needed - 1]
 
 
+def _threshold_of_distinct(matched: Matched, recall: Number) -> Float[Tensor, ""]:
+    needed = int(torch.tensor(recall * len(matched), dtype=torch.double).sub(1e-9).ceil())
+    distinct = matched.unique()
+    return distinct[min(needed, len(distinct)) - 1]
+
+
 _SCORES = torch.tensor([0.9, 0.1, 0.4, 0.2, 0.7])
 
 THRESHOLD = Exercise(
@@ -127,8 +133,16 @@ THRESHOLD = Exercise(
         Mistake(_threshold_between, "quantile goes between two scores; take the lowest score that lets enough pass."),
         Mistake(_threshold_of_the_range, "The share is one of the queries, not of the way from least to largest."),
         Mistake(_threshold_unsorted, "Sort the scores first."),
+        Mistake(_threshold_of_distinct, "Queries with equal scores are several queries: sort, do not merge them."),
     ),
-    cases=((_SCORES, 0.6), (_SCORES, 0.7), (_SCORES, 0.5), (torch.tensor([3.0, 1.0, 2.0, 5.0]), 0.5), (_SCORES, 1.0)),
+    cases=(
+        (_SCORES, 0.6),
+        (_SCORES, 0.7),
+        (_SCORES, 0.5),
+        (torch.tensor([3.0, 1.0, 2.0, 5.0]), 0.5),
+        (_SCORES, 1.0),
+        (torch.tensor([0.3, 0.1, 0.1, 0.9, 0.1]), 0.6),
+    ),
 )
 
 EXERCISES = (PAIRS, THRESHOLD, ENTROPY, KEPT)
