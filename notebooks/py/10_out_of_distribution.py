@@ -804,15 +804,13 @@ one_each = samples.collection.with_one_caption("validation")
 gallery = kept_gallery(sample_folder() / "features" / "validation.safetensors", model, one_each, "validation")
 with torch.no_grad():
     held = model.similarity(gallery.texts, gallery.videos)
-generated_of = {
-    "validation": generate(model, "text_to_video", gallery.texts, gallery.videos, held, queries=torch.arange(len(held)))
-}
-similarity_of = {"validation": held, "test": similarity}
+everybody = torch.arange(len(held))
+found = generate(model, "text_to_video", gallery.texts, gallery.videos, held, queries=everybody)
+generated_of, similarity_of = {"validation": found}, {"validation": held, "test": similarity}
 usual_factor = {"softmax": scale, "generator": scoring.temperature}
 
 
-def claims_of(name, part, factor):
-    """What is claimed of each first answer, and whether it is right."""
+def claims_of(name, part, factor):  # what is claimed of each first answer, and whether it is right
     if name == "softmax":
         top = torch.softmax(factor * similarity_of[part], dim=1).max(dim=1)
         first = top.indices
@@ -823,20 +821,19 @@ def claims_of(name, part, factor):
     return top.values.clamp(0, 1), first == torch.arange(len(first))
 
 
-def error_at(name, part, factor):
-    """How far claims and right answers lie apart, in points."""
+def error_at(name, part, factor):  # how far claims and right answers lie apart, in points
     return 100 * confidence.calibration_error(confidence.calibration(*claims_of(name, part, factor)))
 
 
-print(f"{len(held):,} sentences of validation, one for each video: similarity and generated distribution")
+print(f"{len(held):,} sentences of validation, one for each video: similarity and generated sample")
 
 # %%
 own = torch.arange(len(captions))
 generated_of["test"] = generate(model, "text_to_video", texts, videos, similarity, queries=own)
 trials = [round(2 ** ((place - 12) / 6), 3) for place in range(25)]  # times the usual factor, 1/4 to 4
 errors = {
-    name: {part: [error_at(name, part, one * own) for one in trials] for part in ("validation", "test")}
-    for name, own in usual_factor.items()
+    name: {part: [error_at(name, part, one * usual) for one in trials] for part in ("validation", "test")}
+    for name, usual in usual_factor.items()
 }
 fitted = {name: trials[int(np.argmin(of["validation"]))] for name, of in errors.items()}
 for name, factor in fitted.items():
