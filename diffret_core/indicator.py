@@ -64,8 +64,13 @@ def write_indicator(folder: Path, indicator: Indicator) -> None:
     write_json(folder / INDICATOR_FILE, {**indicator._asdict(), "known": dict(indicator.known)})
 
 
-def read_indicator(folder: Path) -> Indicator | None:
-    """Read a model's indicator; None if it has none.
+def read_indicator(folder: Path, num_videos: int | None = None) -> Indicator | None:
+    """Read a model's indicator; None if it has none, or none for a gallery of this size.
+
+    Args:
+        folder: The model's.
+        num_videos: Videos of the gallery; None takes an indicator of any. Among more or fewer videos than those on
+            which it was chosen the best is more or less similar, so its threshold means something else there.
 
     Raises:
         ValueError: If the file is no indicator.
@@ -77,7 +82,8 @@ def read_indicator(folder: Path) -> Indicator | None:
     if not _is_indicator(found):
         fields = ", ".join(Indicator._fields)
         raise ValueError(f"{path}: is no indicator with {fields}; delete it or make it again")
-    return Indicator(**found)
+    indicator = Indicator(**found)
+    return indicator if num_videos in (None, indicator.num_videos) else None
 
 
 def _is_indicator(found: Any) -> bool:

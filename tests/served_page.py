@@ -1,6 +1,7 @@
 """The page of the demo for tests: really served, and opened in a real browser that keeps what it asks for and says."""
 
 import http.client
+import re
 import socket
 import subprocess
 import sys
@@ -33,6 +34,9 @@ HOSTILE_FILES = (
 HOSTILE_WORDS = '</script><img src=x onerror="window.hurt=4"> & "it\'s" <svg onload=window.hurt=5>'
 """Names and words that would do something in a page that took them for markup."""
 
+TOKENS: dict[int, str] = {}
+"""Port of a page that is served -> its token."""
+
 
 def write_hostile_index(folder: Path) -> Path:
     """Index videos whose names are markup, with a small random model that is found again by its folder."""
@@ -56,6 +60,7 @@ def served(*command: str) -> Iterator[int]:
         for words in process.stdout:
             said.append(words)
             if words.startswith("The demo is at"):
+                TOKENS[port] = re.search(r"[?]token=(\S+)", words).group(1)
                 break
         else:
             raise AssertionError("".join(said))
@@ -78,11 +83,17 @@ def wait_for(port: int) -> None:
     raise AssertionError(f"nothing listens on port {port}")
 
 
-def answer(port: int, path: str, *, method: str = "GET", host: str = HOST) -> http.client.HTTPResponse:
-    """Ask for a path exactly as it is written; its body is in `body`."""
+def answer(
+    port: int, path: str, *, host: str = HOST, has_token: bool = True, **headers: str
+) -> http.client.HTTPResponse:
+    """Ask for a path exactly as it is written, with the page's token in a header; the body is in `body`."""
     connection = http.client.HTTPConnection(HOST, port, timeout=60)
-    connection.putrequest(method, path, skip_host=True)
+    connection.putrequest("GET", path, skip_host=True)
     connection.putheader("Host", f"{host}:{port}")
+    if has_token:
+        connection.putheader("Authorization", f"token {TOKENS[port]}")
+    for name, value in headers.items():
+        connection.putheader(name.replace("_", "-"), value)
     connection.endheaders()
     response = connection.getresponse()
     response.body = response.read()
@@ -126,7 +137,7 @@ def opened(browser, port: int) -> Iterator[Opened]:
     page.on("websocket", lambda one: asked.append(one.url))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"http://{HOST}:{port}/", timeout=120_000)
+    page.goto(f"http://{HOST}:{port}/?token={TOKENS[port]}", timeout=120_000)
     page.get_by_label("sentence").wait_for(timeout=120_000)
     yield Opened(page, asked, errors)
     page.close()

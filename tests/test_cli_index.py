@@ -88,6 +88,15 @@ def test_search_marks_a_missing_video(index, videos, capsys):
     assert "a.mp4 (missing)" in capsys.readouterr().out
 
 
+def test_one_long_path_does_not_widen_all_rows(index, videos, model_folder, capsys):
+    write_clip(videos / ("d" * 200) / "x.mp4", seed=11)
+    assert main(["index", str(videos), "--out", index, "--model", str(model_folder)]) == 0
+    capsys.readouterr()
+    assert main(["search", "a star", "--index", index]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [len(row) > 120 for row in rows].count(True) == 1 and any("d" * 200 + "/x.mp4" in row for row in rows)
+
+
 def test_search_saves_the_walk_of_an_index(index, tmp_path):
     assert main(["search", "a star", "--index", index, "--save-plot", str(tmp_path / "walk.svg")]) == 0
     assert (tmp_path / "walk.svg").stat().st_size > 1000

@@ -9,6 +9,7 @@ from tiny_demo import make_samples
 from diffret_core import sampler
 from diffret_core.checkpoints import save_checkpoint
 from diffret_core.course import setup
+from diffret_core.course.demo import running
 from diffret_core.course.demo.collection import SampleCollection, text_generator
 from diffret_core.course.demo.running import levels_of, rescore, run
 from diffret_core.course.demo.state import DemoState, default_state
@@ -187,6 +188,27 @@ def test_random_queries_are_of_the_collection_and_differ(collection, samples):
     assert videos <= set(samples.video_ids)
     assert len(texts) > 2
     assert len(videos) > 2
+
+
+def test_clock_counts_comparing_and_walking_only(samples, state, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(running.time, "perf_counter", lambda: now[0])
+
+    class Slow(SampleCollection):
+        def prepare(self, direction):
+            super().prepare(direction)
+            now[0] += 100
+
+        def propose(self, state):
+            now[0] += 1
+            return super().propose(state)._replace(off_the_map=self.tell)
+
+        def tell(self, seed):
+            now[0] += 10
+
+    collection = Slow(samples)
+    assert run(collection, state).walk.seconds == 1
+    assert {"gallery", "texts", "prepared_texts"} & set(vars(collection)) == {"gallery"}
 
 
 # --- off the map -----------------------------------------------------------------------------------------------------

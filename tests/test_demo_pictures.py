@@ -12,12 +12,13 @@ from diffret_core.course.demo.changes import changes_in_words
 from diffret_core.course.demo.collection import Item, SampleCollection
 from diffret_core.course.demo.off_the_map import off_the_map_in_words
 from diffret_core.course.demo.own_videos import IndexCollection
-from diffret_core.course.demo.pictures import compared_html, places_in_words, results_html, stills_of_candidates
+from diffret_core.course.demo.pictures import compared_html, places_in_words, results_html
 from diffret_core.course.demo.running import Run, run
 from diffret_core.course.demo.state import default_state
 from diffret_core.course.demo.token_map import token_map, token_map_svg
 from diffret_core.course.demo.walk_picture import candidates_svg, level_shown, walk_svg
 from diffret_core.course.denoising import relative_heights
+from diffret_core.course.thumbnails import Part
 from diffret_core.encoders import token_names, tokenize
 from diffret_core.index import build_index, open_index, search_index
 from diffret_core.indicator import OffTheMap
@@ -65,7 +66,7 @@ def hostile(answer):
     """A run whose query, ids, captions and file names are all an attack."""
     found = answer(num_draws=2)
     items = [
-        Item(f"{HOSTILE}{number}", f"{HOSTILE}{number}", one.path.with_name(f"{HOSTILE}.mp4"), 70.0)
+        Item(f"{HOSTILE}{number}", f"{HOSTILE}{number}", one.path.with_name(f"{HOSTILE}.mp4"), Part(70.0))
         for number, one in enumerate(found.walk.proposal.items)
     ]
     walk = found.walk._replace(proposal=found.walk.proposal._replace(items=items))
@@ -118,6 +119,11 @@ def test_video_whose_file_is_gone_is_said_to_be(hostile):
     assert page.count("from 1:10") == 2
 
 
+def test_missing_file_is_marked_in_the_table_of_two_runs(hostile, answer):
+    assert compared_html(hostile, hostile, num_shown=2).count("(missing)") == 4
+    assert "(missing)" not in compared_html(answer(), answer(), num_shown=2)
+
+
 def test_what_is_meant_is_marked_and_its_place_told(collection, answer):
     caption = collection.captions[2]
     found = answer(query=caption.text)
@@ -168,19 +174,16 @@ def test_marked_candidates_are_those_that_end_first_and_are_named(answer):
         assert f"{label}: {found.candidates[column].words}" in words
 
 
-def test_candidates_are_pictured_below_their_bars(collection, answer, hostile):
+def test_candidates_are_pictured_below_their_bars(answer):
     found = answer()
-    pictures = stills_of_candidates(found)
-    images = elements(candidates_svg(found, pictures), "image")
+    drawn = candidates_svg(found, ["data:1", "", "data:3"])
+    images, boxes = elements(drawn, "image"), elements(drawn, "rect")
+    assert [image["href"] for image in images] == ["data:1", "data:3"]
     bars = elements(walk_svg(found, 0), "rect")
-    assert [image["href"] for image in images] == pictures
-    for image, bar in zip(images, bars, strict=True):
-        middles = [float(one["x"]) + float(one["width"]) / 2 for one in (image, bar)]
+    for picture, bar in zip([images[0], boxes[0], images[1]], bars, strict=True):
+        middles = [float(one["x"]) + float(one["width"]) / 2 for one in (picture, bar)]
         assert middles[0] == pytest.approx(middles[1], abs=0.2)
-    assert stills_of_candidates(hostile) == [""] * 3  # their files are gone
-    assert elements(candidates_svg(hostile, [""] * 3), "image") == []
-    asked = answer(query=collection.asking_videos[0].id, direction="video_to_text")
-    assert stills_of_candidates(asked) == []  # captions have no picture
+    assert elements(candidates_svg(found, []), "rect") == []  # captions have no picture
 
 
 def test_draws_are_dots_only_where_there_are_several(answer):
@@ -279,13 +282,18 @@ def test_own_videos_are_found_as_the_index_is_searched(tmp_path):
     own = IndexCollection(index, model)
     state = default_state(model.config, TEXT)
     found, shown = search_index(index, model, TEXT), run(own, state)
-    assert [(one.item.id, one.item.start_seconds) for one in shown.results] == [
+    assert [(one.item.id, one.item.part.start_seconds) for one in shown.results] == [
         (one.video, one.start_seconds) for one in found.results
     ]
     for name in ("similarity", "generated_probability", "combined_score"):
         expected = [getattr(one, name) for one in found.results]
         assert [getattr(one, name) for one in shown.results] == pytest.approx(expected, abs=1e-5)
     assert torch.allclose(shown.walk.states[:, 0], found.search.states, atol=1e-5)
+    (long,) = (place for place, video in enumerate(index.videos) if video.id == "b/long.MOV")
+    starts = [index.start_seconds[one] for one in (index.video_of_segment == long).nonzero().flatten().tolist()]
+    for one in shown.results:
+        ends = dict(zip(starts, [*starts[1:], None], strict=True)) if one.item.id == "b/long.MOV" else {0.0: None}
+        assert one.item.part.end_seconds == ends[one.item.part.start_seconds]
     similarity = token_map(own, shown, 2)
     assert similarity.similarity == shown.results[1].similarity
     with pytest.raises(ValueError, match="no captions"):

@@ -4,24 +4,29 @@ import subprocess
 import sys
 from dataclasses import replace
 from html import escape
+from threading import Event, current_thread, main_thread
 
 import ipywidgets as widgets
 import pytest
-from own_videos import NAME, tiny_model, write_folder
+import torch
+from own_videos import NAME, tiny_model, write_clip, write_folder
 from tiny_demo import HOSTILE, make_samples
 from tiny_models import SMALL, architecture, tiny_config
 
-from diffret_core.course import live
-from diffret_core.course.demo import RetrievalDemo, default_state, rescore, run
+from diffret_core.checkpoints import load_checkpoint, save_checkpoint
+from diffret_core.config import ScoringConfig
+from diffret_core.course import live, thumbnails
+from diffret_core.course.demo import RetrievalDemo, ahead, default_state, rescore, run
+from diffret_core.course.demo import controls as controls_module
 from diffret_core.course.demo import demo as demo_module
-from diffret_core.course.demo.controls import FILM
+from diffret_core.course.demo.controls import FILM, PIN, UNPIN
+from diffret_core.course.demo.own_videos import IndexCollection
 from diffret_core.course.demo.pictures import compared_html, results_html
 from diffret_core.course.demo.token_map import token_map, token_map_svg
-from diffret_core.course.demo.view import NO_GENERATOR
-from diffret_core.course.demo.walk_picture import walk_svg
-from diffret_core.course.thumbnails import moving_picture
+from diffret_core.course.demo.walk_picture import candidates_svg, walk_svg
 from diffret_core.encoders import build_clip
-from diffret_core.index import build_index, open_index, search_index
+from diffret_core.evaluation import ALPHAS
+from diffret_core.index import ModelName, build_index, open_index, search_index
 from diffret_core.indicator import Indicator
 from diffret_core.locations import sample_folder
 from diffret_core.search import search
@@ -171,7 +176,7 @@ def test_map_is_of_the_chosen_result(demo):
         demo.controls.result.value = rank
         assert demo.view.map.value == token_map_svg(token_map(demo.collection, demo.shown, rank))
     assert [label for label, _ in demo.controls.result.options] == [
-        f"{one.rank}. {one.item.words}" for one in demo.shown.results[:3]
+        f"{one.rank}. {one.item.told}" for one in demo.shown.results[:3]
     ]
 
 
@@ -187,6 +192,19 @@ def test_pinned_run_is_compared_with_the_next(demo):
     assert demo.view.compared.value == compared_html(pinned, demo.shown, num_shown=3)
 
 
+def test_second_press_lets_the_pinned_run_go(demo):
+    pin = demo.controls.pin
+    pin.click()
+    assert pin.description == UNPIN
+    pin.click()
+    assert (pin.description, demo.pinned, demo.view.compared.value) == (PIN, None, "")
+    pin.click()
+    demo.controls.alpha.value = 4.0
+    assert pin.description == PIN  # another run is shown: it would be pinned instead
+    pin.click()
+    assert demo.pinned is demo.shown
+
+
 def test_button_is_busy_while_the_core_works_and_free_again_if_it_fails(demo, monkeypatch):
     button, seen = demo.controls.run, []
 
@@ -199,9 +217,47 @@ def test_button_is_busy_while_the_core_works_and_free_again_if_it_fails(demo, mo
     assert seen[0][:2] == (True, "working …")
     assert escape(HOSTILE) in seen[0][2]
     assert (button.disabled, button.description) == (False, "Run")
-    demo.controls.text.value = "\u200b"
-    demo.controls.run.click()
+    demo.controls.text.value = "\ufeff"  # nothing that can be read
     assert (button.disabled, button.description) == (False, "Run")
+    assert "looking for" not in demo.view.status.value
+    assert demo.shown.state.query == HOSTILE
+
+
+@pytest.mark.parametrize("kind", [ValueError, OSError, FileNotFoundError, RuntimeError])
+def test_whatever_fails_is_said_in_one_line(demo, monkeypatch, kind):
+    def failing(collection, state):
+        raise kind("<b>no such\nfile")
+
+    monkeypatch.setattr(demo_module, "run", failing)
+    demo.controls.text.value = NEW
+    assert "&lt;b&gt;no such file" in demo.view.status.value
+    assert "looking for" not in demo.view.status.value
+    assert ("reload the page" in demo.view.status.value) == (kind is not ValueError)
+    assert not demo.controls.run.disabled
+
+
+def test_level_and_result_are_drawn_each_by_itself(demo, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(demo.view, "draw_level", lambda _shown, place: drawn.append(("level", place)))
+    monkeypatch.setattr(demo.view, "draw_map", lambda _shown, rank: drawn.append(("map", rank)))
+    demo.controls.level.value = 3
+    demo.controls.result.value = 2
+    demo.controls.level.value = 4
+    assert drawn == [("level", 3), ("map", 2), ("level", 4)]
+
+
+def test_every_weight_that_is_tried_on_validation_can_be_set(demo):
+    slider = demo.controls.alpha
+    for alpha in ALPHAS:
+        steps = (alpha - slider.min) / slider.step
+        assert steps == pytest.approx(round(steps))
+
+
+@pytest.mark.parametrize(("num_candidates", "num_videos", "most"), [(3, 4, 4), (3, 500, 128), (200, 500, 200)])
+def test_as_many_candidates_as_the_model_takes_can_be_set(num_candidates, num_videos, most):
+    config = tiny_config(scoring=ScoringConfig(num_candidates=num_candidates))
+    slider = controls_module._of_run(config, num_videos)["num_candidates"]
+    assert (slider.value, slider.max) == (num_candidates, most)
 
 
 @pytest.mark.parametrize("nothing", ["", "   "])
@@ -235,25 +291,74 @@ def test_status_says_whether_a_sentence_is_off_the_map(samples):
         assert verdict in demo.view.status.value
 
 
-def test_pictures_of_all_candidates_are_made_ahead(samples):
-    moving_picture.cache_clear()
+def test_pictures_of_all_candidates_are_made_ahead(samples, monkeypatch):
+    asked, plain = [], thumbnails.read_chosen_frames
+    monkeypatch.setattr(
+        thumbnails, "read_chosen_frames", lambda *given, **options: asked.append(given) or plain(*given, **options)
+    )
+    thumbnails._moving_picture.cache_clear()
     demo = RetrievalDemo(samples, examples=EXAMPLES, num_shown=1)
     demo.view._ahead.wait()
-    num_made = moving_picture.cache_info().misses
+    num_made = len(asked)
     for item in demo.shown.candidates:
-        moving_picture(item.path)
+        thumbnails.moving_picture(item.path)
     assert len(demo.shown.candidates) == 3
-    assert moving_picture.cache_info().misses == num_made
+    assert len(asked) == num_made
+
+
+def test_stills_are_made_in_the_thread_and_boxes_stand_until_then(samples, monkeypatch):
+    let_go, made_by = Event(), []
+
+    def slow(path, **options):
+        let_go.wait(60)
+        made_by.append(current_thread())
+        return thumbnails.still(path, **options)
+
+    monkeypatch.setattr(ahead, "still", slow)
+    demo = RetrievalDemo(samples, examples=EXAMPLES, num_shown=3)
+    shown = demo.shown
+    assert not demo.controls.run.disabled
+    assert demo.view.candidates.value == candidates_svg(shown, [""] * 3)
+    let_go.set()
+    demo.view._ahead.wait()
+    stills = [thumbnails.still(item.path, side=ahead.STILL_SIDE) for item in shown.candidates]
+    assert demo.view.candidates.value == candidates_svg(shown, stills)
+    assert main_thread() not in made_by
+    demo.controls.direction.value = "video_to_text"
+    demo.controls.run.click()
+    assert demo.view.candidates.value == candidates_svg(demo.shown, [])
+
+
+def test_stills_of_a_run_that_was_left_are_not_shown(samples, monkeypatch):
+    let_go = Event()
+
+    def slow(path, **options):
+        let_go.wait(60)
+        return thumbnails.still(path, **options)
+
+    monkeypatch.setattr(ahead, "still", slow)
+    demo = RetrievalDemo(samples, examples=EXAMPLES, num_shown=3)
+    left = demo.view._ahead._thread
+    demo.controls.text.value = NEW
+    drawn = []
+    demo.view.candidates.observe(lambda change: drawn.append(change.new), names="value")
+    let_go.set()
+    left.join()
+    demo.view._ahead.wait()
+    stills = [thumbnails.still(item.path, side=ahead.STILL_SIDE) for item in demo.shown.candidates]
+    assert set(drawn) == {candidates_svg(demo.shown, stills)}
 
 
 def test_python_exits_without_making_all_pictures():
     videos = sorted(map(str, sample_folder().joinpath("videos").glob("video90*.mp4")))
     script = """if True:
         import atexit, pathlib, sys
+        from diffret_core.course import thumbnails
         from diffret_core.course.demo.ahead import PicturesAhead
-        from diffret_core.course.thumbnails import moving_picture
-        atexit.register(lambda: print(moving_picture.cache_info().currsize))  # after the threads have ended
-        PicturesAhead().make(map(pathlib.Path, sys.argv[1:]))
+        from diffret_core.course.demo.collection import Item
+        num_made = lambda: thumbnails._moving_picture.cache_info().currsize
+        atexit.register(lambda: print(num_made()))  # after the threads have ended
+        PicturesAhead().make([Item(path, path, pathlib.Path(path)) for path in sys.argv[1:]], None)
     """
     ended = subprocess.run([sys.executable, "-c", script, *videos], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -296,15 +401,23 @@ def test_demo_over_an_index_waits_for_the_first_sentence(tmp_path):
     assert [value for _, value in demo.controls.direction.options] == ["text_to_video"]
     demo.controls.text.value = NEW
     assert shows(demo, run(demo.collection, default_state(model.config, NEW)))
-    (tmp_path / "videos" / demo.shown.results[0].item.id).unlink()
-    demo.controls.seed.value = 1
-    demo.controls.run.click()
-    assert demo.view.results.value
-    assert NO_GENERATOR not in demo.view.walk.value
     assert demo.view.explained.layout.display == ""
 
 
-def test_model_without_generator_ranks_by_similarity_and_says_so(tmp_path):
+def test_missing_file_is_said_on_its_card_and_in_the_menu(tmp_path):
+    model = tiny_model()
+    build_index(write_folder(tmp_path / "videos"), tmp_path / "index", model, NAME, num_workers=1)
+    demo = RetrievalDemo.of_index(open_index(tmp_path / "index"), model, num_shown=3)
+    demo.controls.text.value = NEW
+    assert "gone or cannot be read" not in demo.view.results.value
+    (tmp_path / "videos" / demo.shown.results[0].item.id).unlink()
+    demo.controls.seed.value = 1
+    demo.controls.run.click()
+    assert demo.view.results.value.count("gone or cannot be read") == 1
+    assert sum(label.endswith(" (missing)") for label, _ in demo.controls.result.options) == 1
+
+
+def test_model_without_generator_ranks_by_similarity_and_hides_what_would_do_nothing(tmp_path):
     clip = architecture(SMALL, text_cfg={"vocab_size": 49408})
     model = ZeroShot(build_clip(clip), tiny_config(clip=clip, max_words=16)).eval()
     build_index(write_folder(tmp_path / "videos"), tmp_path / "index", model, NAME, num_workers=1)
@@ -315,8 +428,40 @@ def test_model_without_generator_ranks_by_similarity_and_says_so(tmp_path):
         (one.video, pytest.approx(one.similarity)) for one in found.results
     ]
     assert all(one.combined_score == one.similarity and one.places_won == 0 for one in demo.shown.results)
-    assert NO_GENERATOR in demo.view.walk.value
-    assert "no map of words" in demo.view.map.value
-    demo.controls.alpha.value = 3.0
-    demo.controls.forward.click()
-    assert NO_GENERATOR in demo.view.walk.value
+    parts = everything_in(demo.whole)
+    hidden = [*demo.controls.of_walk, *demo.controls.of_scores, demo.controls.play, demo.controls.level]
+    assert not any(one in parts for one in [*hidden, demo.controls.result, demo.view.map, demo.view.walk])
+    words = " ".join(part.value for part in parts if isinstance(part, widgets.HTML))
+    assert "plain CLIP model" in words
+    assert not any(told in words for told in ("noise level", "candidates", "generated", "alpha", "removes"))
+    assert demo.view._ahead._thread is None
+
+
+def test_model_that_did_not_make_the_index_is_refused(tmp_path):
+    build_index(write_folder(tmp_path / "videos"), tmp_path / "index", tiny_model(), NAME, num_workers=1)
+    torch.manual_seed(99)
+    with pytest.raises(ValueError, match="not with the model that is given"):
+        RetrievalDemo.of_index(open_index(tmp_path / "index"), tiny_model(max_frames=5))
+
+
+def test_index_that_was_brought_up_to_date_is_opened_again(tmp_path):
+    save_checkpoint(tmp_path / "model", tiny_model())
+    model, name = load_checkpoint(tmp_path / "model"), ModelName("checkpoint", str(tmp_path / "model"))
+    videos = write_folder(tmp_path / "videos")
+    build_index(videos, tmp_path / "index", model, name, num_workers=1)
+    demo = RetrievalDemo(IndexCollection.opened(tmp_path / "index"), examples=[NEW], num_shown=3)
+    first = demo.shown
+    demo.controls.run.click()
+    assert demo.shown is first
+    write_clip(videos / "new.mp4", seed=77)
+    build_index(videos, tmp_path / "index", model, name, num_workers=1)
+    demo.controls.run.click()
+    assert len(demo.shown.results) == len(first.results) + 1 == 6
+    assert demo.controls.num_candidates.max == 6
+    for path in (tmp_path / "index").iterdir():
+        path.unlink()
+    demo.controls.run.click()
+    assert "no index here" in demo.view.status.value
+    build_index(videos, tmp_path / "index", tiny_model(max_frames=5), NAME, num_workers=1)
+    demo.controls.run.click()
+    assert "another model; reload the page" in demo.view.status.value

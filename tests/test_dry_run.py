@@ -15,6 +15,7 @@ from tiny_collection import make_collection, tiny_recipe
 from diffret_core.cli.dry_run import duration
 from diffret_core.cli.main import main
 from diffret_core.datasets import Counts, SplitCounts, read_collection
+from diffret_core.locations import ROOT
 from diffret_core.plans import make_plan, refusals, refuse_slow_device, refuse_without_room, room
 from diffret_core.recipes import PUBLISHED, RECIPES, first_counts, recipe
 from diffret_core.training.run import train
@@ -37,6 +38,20 @@ def test_dry_run_needs_no_data_and_leaves_nothing(small, tmp_path, capsys, monke
     assert "decoding: not in here" in said
     assert "stage 1: 4 steps of 8 pairs" in said and "stage 2: 8 steps of 8 pairs" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_without_data_refuses_a_split_of_which_it_knows_no_numbers(small, capsys):
+    assert main([*small, "--dry-run", "--protocol", "7k"]) == 1
+    assert "--protocol needs --data" in only_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_page_on_reproducing_counts_the_frames_that_go_to_disk(name):
+    counts, model = PUBLISHED[name], recipe(name).model
+    train, validation = counts.train.num_videos, counts.validation.num_videos
+    size = (train + validation) * model.max_frames * 3 * model.clip["vision_cfg"]["image_size"] ** 2 / 1e9
+    row = next(row for row in (ROOT / "docs" / "reproducing.md").read_text().splitlines() if f"| `{name}` | (" in row)
+    assert f"({train:,} + {validation:,}) x {model.max_frames}: {size:.3g} GB" in row
 
 
 def test_dry_run_measures_on_the_data_that_are_given(small, tmp_path, capsys):

@@ -477,6 +477,29 @@ def test_vectors_of_a_large_index_follow_its_changes(index_of, tmp_path, videos,
     assert open_index(tmp_path / "index").features is not None
 
 
+def test_large_index_passes_over_a_video_whose_features_are_damaged_and_whose_file_is_gone(
+    index_of, tmp_path, videos, model, monkeypatch, recwarn
+):
+    index_of()
+    first = set((tmp_path / "index").glob("*.safetensors"))
+    new = write_clip(videos / "new.mp4", seed=50)
+    index_of()
+    (damaged,) = set((tmp_path / "index").glob("*.safetensors")) - first
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    new.rename(tmp_path / "aside.mp4")
+    monkeypatch.setattr("diffret_core.index.large.LARGE_FROM", 7)
+    report = index_of()
+    assert (report.num_videos, report.num_segments, report.num_missing) == (5, 7, 0)
+    assert [one.path for one in report.refused] == ["new.mp4"] and "features were damaged" in report.refused[0].reason
+    index = open_index(tmp_path / "index")
+    assert index.vectors.shape == (7, 64) and [video.id for video in index.videos] == PATHS
+    assert len(search_index(index, model, "a star").results) == 5
+    (tmp_path / "aside.mp4").rename(new)
+    report = index_of()
+    assert (report.num_videos, report.num_encoded, report.refused) == (6, 1, [])
+    assert open_index(tmp_path / "index").vectors.shape == (8, 64)
+
+
 def test_best_segments_by_hand():
     similarity = torch.tensor([0.1, 0.5, 0.5, 0.2, -0.3, -0.4])
     assert best_segments(similarity, torch.tensor([0, 0, 0, 1, 2, 2]), 3).tolist() == [1, 3, 4]

@@ -112,6 +112,26 @@ def test_line_that_is_no_entry_is_passed_over(tmp_path, line):
     assert read_catalogue(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_bytes": "x"},
+        {"mtime_ns": None},
+        {"digest": 3},
+        {"duration_seconds": "x"},
+        {"duration_seconds": float("nan")},
+        {"starts": [float("inf")]},
+        {"refused": 3},
+        {"missing": "no"},
+    ],
+)
+def test_entry_whose_fields_are_of_another_kind_is_passed_over(tmp_path, change):
+    whole, damaged = Entry("a.mp4", 1, 2, "d", 1.5, (0.0, 0.75)), Entry("b.mp4", 1, 2, "e", 1.5, (0.0,))
+    lines = [json.dumps(whole._asdict()), json.dumps({**damaged._asdict(), **change})]
+    (tmp_path / CATALOGUE).write_text("\n".join(lines), encoding="ascii")
+    assert read_catalogue(tmp_path) == {"a.mp4": whole}
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../a.mp4", "b/../../a.mp4"])
 def test_entry_that_leads_out_of_the_folder_is_passed_over(tmp_path, path):
     add_entries(tmp_path, [Entry(path, 1, 2, "d", 1.0, (0.0,)), Entry("a..b.mp4", 1, 2)])

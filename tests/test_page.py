@@ -8,10 +8,12 @@ import ipywidgets as widgets
 import nbformat
 import pytest
 import torch
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from served_page import (
     HOSTILE_FILES,
     HOSTILE_WORDS,
     ROOT,
+    TOKENS,
     answer,
     bars,
     chromium,
@@ -20,8 +22,10 @@ from served_page import (
     stretched,
     write_hostile_index,
 )
+from voila.voila_kernel_manager import voila_kernel_manager_factory
 
 from diffret_core.cli.main import main
+from diffret_core.course.page import server
 from diffret_core.course.page.notebook import STEPS, page_notebook
 from diffret_core.course.page.opened import open_page
 from diffret_core.course.page.server import HOST, free_port, page_settings
@@ -114,10 +118,31 @@ def test_page_names_no_other_host_and_forbids_them_to_the_browser(port):
 
 
 def test_settings_allow_no_file_and_no_other_address(tmp_path):
-    settings = page_settings(tmp_path, 8866, open_browser=False)
+    settings = page_settings(tmp_path, 8866, token="x", open_browser=False)
     assert settings.VoilaConfiguration.file_allowlist == settings.Voila.config_file_paths == []
     assert (settings.Voila.ip, settings.Voila.port_retries) == (HOST, 0)
     assert settings.Voila.tornado_settings["allow_remote_access"] is False
+
+
+def test_kernels_that_no_page_is_connected_to_are_ended(tmp_path):
+    settings = page_settings(tmp_path, 8866, token="x", open_browser=False).VoilaKernelManager
+    manager = voila_kernel_manager_factory(AsyncMappingKernelManager, preheat_kernel=True, default_pool_size=1)
+    assert set(settings) <= set(manager.class_trait_names())
+    assert 0 < settings.cull_interval < settings.cull_idle_timeout
+    assert settings.cull_connected is False  # one whose page is open stays
+
+
+def test_page_is_for_those_who_have_its_token(port):
+    response = answer(port, "/", has_token=False)
+    assert response.status == 302
+    assert response.getheader("Location").startswith("/login")
+    assert len(TOKENS[port]) >= 32
+
+
+@pytest.mark.parametrize("path", ["/", "/voila/static/voila.js", "/login"])
+def test_page_refuses_what_another_site_asks_for(port, path):
+    assert answer(port, path, Sec_Fetch_Site="cross-site").status == 403
+    assert answer(port, "/voila/static/voila.js", Sec_Fetch_Site="same-origin").status == 200
 
 
 def test_notebook_names_the_index_as_a_value_not_as_code(tmp_path):
@@ -125,7 +150,7 @@ def test_notebook_names_the_index_as_a_value_not_as_code(tmp_path):
     notebook = page_notebook(tmp_path / name)
     nbformat.validate(notebook)
     opening = notebook.cells[-1].source
-    assert eval(opening, {"open_page": lambda folder: folder}) == str(tmp_path / name)
+    assert eval(opening, {"open_page": lambda folder, **_options: folder}) == str(tmp_path / name)
     assert len(STEPS) == len(notebook.cells) + 1
 
 
@@ -135,6 +160,34 @@ def test_taken_port_is_an_error_in_one_line(capsys):
         assert main(["demo", "--port", str(taken), "--no-browser"]) == 1
         assert f"port {taken} cannot be had" in capsys.readouterr().err
         assert free_port(range(taken, taken + 20)) != taken
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--port", "0"], "--port is 0; it must be at least 1"),
+        (["--model", "x"], "--model is for a page over your own videos"),
+        (["--pretrained", "x"], "--pretrained is for"),
+        (["--device", "cpu"], "--device is for"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_in_one_line(capsys, arguments, complaint):
+    assert main(["demo", "--no-browser", *arguments]) == 1
+    assert complaint in capsys.readouterr().err
+
+
+def test_model_that_has_moved_is_named(tmp_path, monkeypatch):
+    index = write_hostile_index(tmp_path)
+    (tmp_path / "model").rename(tmp_path / "moved")
+    (shown,) = open_page(str(index)).children
+    assert 'role="alert"' in shown.value
+    notebooks = []
+    monkeypatch.setattr(server, "serve", lambda notebook, **_options: notebooks.append(notebook))
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--index", "index", "--model", "moved", "--device", "cpu"]) == 0
+    monkeypatch.chdir("/")  # the page's process works elsewhere
+    (page,) = eval(notebooks[0].cells[-1].source, {"open_page": open_page}).children
+    assert any(isinstance(one, widgets.Text) for one in parts_of(page))
 
 
 def test_missing_index_is_said_before_anything_is_served(tmp_path, capsys):

@@ -239,6 +239,14 @@ def test_indicator_is_kept_beside_the_weights(model, videos, tmp_path):
         search(model, videos, IDS, TEXT, indicator=indicator._replace(score="luck"))
 
 
+def test_indicator_of_a_gallery_of_another_size_counts_as_none(tmp_path):
+    indicator = Indicator("entropy", 1.25, 0.95, 1000)
+    write_indicator(tmp_path, indicator)
+    assert read_indicator(tmp_path, 1000) == indicator
+    assert read_indicator(tmp_path, 999) is None and read_indicator(tmp_path, 1001) is None
+    assert read_indicator(tmp_path / "none", 1000) is None
+
+
 @pytest.mark.parametrize(
     "damage",
     [

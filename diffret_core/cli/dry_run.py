@@ -50,11 +50,17 @@ def dry_run(arguments: argparse.Namespace, recipe: "Recipe", device: "torch.devi
 
 
 def planned_collection(arguments: argparse.Namespace, recipe: "Recipe") -> "Collection | None":
-    """Read the data where there are some: those of --data, or the samples for a recipe of no benchmark."""
+    """Read the data where there are some: those of --data, or the samples for a recipe of no benchmark.
+
+    Raises:
+        ValueError: If a split is named but not counted.
+    """
     from diffret_core.cli.inputs import open_collection
     from diffret_core.recipes import PUBLISHED
 
     if arguments.data is None and recipe.name in PUBLISHED:
+        if arguments.protocol is not None:
+            raise ValueError("--protocol needs --data; without, the numbers are those of the recipe's published split")
         return None
     return open_collection(arguments, hold_out_validation=True)
 

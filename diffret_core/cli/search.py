@@ -66,9 +66,7 @@ def _search_collection(arguments: argparse.Namespace) -> "Search":
             cache_folder=feature_folder(collection, "test"),
             progress=lambda done, total: bars("encoding videos", done, total),
         )
-    indicator = read_indicator(Path(arguments.model or sample_checkpoint()))
-    if indicator is not None and indicator.num_videos != len(video_ids):
-        indicator = None  # among fewer or more videos its threshold means something else
+    indicator = read_indicator(Path(arguments.model or sample_checkpoint()), len(video_ids))
     found = search(model, videos, video_ids, arguments.text, seed=arguments.seed, indicator=indicator)
     results, off = found.results[: arguments.top], found.off_the_map
     if arguments.json:
@@ -87,7 +85,7 @@ def _search_index(arguments: argparse.Namespace) -> "Search | None":
     given = [name for name in ("data", "videos", "collection", "protocol") if getattr(arguments, name) is not None]
     if given:
         raise ValueError(f"--index searches your own videos; leave out --{given[0]}")
-    from diffret_core.index import model_name, model_of, open_index, search_index
+    from diffret_core.index import load_model, model_name, open_index, search_index
     from diffret_core.retriever import choose_device
 
     device = choose_device(arguments.device)
@@ -95,7 +93,7 @@ def _search_index(arguments: argparse.Namespace) -> "Search | None":
     name = index.description.model
     if arguments.model is not None:
         name = model_name(arguments.model, name.pretrained or "openai")
-    model = model_of(index.description, name=name, device=device)
+    model = load_model(name, device=device)
     found = search_index(index, model, arguments.text, num_results=arguments.top, seed=arguments.seed)
     if found.search is None and arguments.save_plot is not None:
         raise ValueError(f"{name}: a plain CLIP model has no generator, so there is no walk to save")
@@ -119,7 +117,7 @@ def _print_index(found: "IndexSearch", name: "ModelName") -> None:
     from diffret_core.index import shown_path, shown_seconds
 
     shown = [shown_path(one.video) + (" (missing)" if one.missing else "") for one in found.results]
-    width = max(16, *map(len, shown))
+    width = min(60, max(16, *map(len, shown)))
     print(f"{'rank':>4}  {'video':{width}} {'at':>8} {_SCORES}")
     for one, video in zip(found.results, shown, strict=True):
         print(f"{one.rank:4}  {video:{width}} {shown_seconds(one.start_seconds):>8} {_scores_of(one)}")

@@ -65,9 +65,7 @@ def open_samples(*, folder: Path | str | None = None, model_folder: Path | str |
         progress=counting("looking at the videos, once"),
     )
     print(report(model, collection))
-    indicator = read_indicator(model_folder)
-    if indicator is not None and indicator.num_videos != len(video_ids):
-        indicator = None  # among fewer or more videos its threshold means something else
+    indicator = read_indicator(model_folder, len(video_ids))
     return Samples(model, collection, video_ids, videos, captions, indicator)
 
 

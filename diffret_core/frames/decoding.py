@@ -1,4 +1,4 @@
-"""Decode the chosen frames of a video file. The only place that imports decord.
+"""Open a video file and decode chosen frames of it. The only place that imports decord.
 
 Frames are read one after the other from the first, without seeking. decord's own seeking returns wrong frames for files
 without time stamps (all five MSVD samples) and can wait for ever near the end of a file (decord issues 373 and 375).
@@ -16,15 +16,8 @@ from typing import NamedTuple
 
 import decord
 import numpy as np
-import torch
 from decord import DECORDError, DECORDLimitReachedError
-from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
-
-from diffret_core.frames.containers import check_video_file
-from diffret_core.frames.preprocessing import resize_and_crop
-from diffret_core.frames.sampling import sample_frame_indices
 
 # decord counts a frame that it could not decode as "recovered" and repeats an earlier one: none are accepted.
 _ACCEPTED_FRACTION_OF_REPEATED_FRAMES = "0.000000001"
@@ -35,27 +28,6 @@ _hidden_by: list[None] = []  # one entry for each thread that is reading
 _kept_stderr: list[int] = []
 _DECORD_FAILURES = (DECORDError, DECORDLimitReachedError, RuntimeError, AssertionError, StopIteration)
 _PILLOW_FAILURES = (OSError, EOFError, SyntaxError, IndexError, struct.error, Image.DecompressionBombError)
-
-
-class VideoFrames(NamedTuple):
-    """Sampled frames of one video.
-
-    Attributes:
-        frames: Pixels 0..255, [F, 3, H, W] with F = 1 to max_frames.
-        seconds: Time of each frame from the start of the video.
-        duration_seconds: Length of the video.
-    """
-
-    frames: UInt8[Tensor, "F 3 H W"]
-    seconds: list[float]
-    duration_seconds: float
-
-
-class VideoLength(NamedTuple):
-    """How long a video is."""
-
-    num_frames: int
-    duration_seconds: float
 
 
 class OpenVideo(NamedTuple):
@@ -70,62 +42,6 @@ class OpenVideo(NamedTuple):
     num_frames: int
     rate: float
     take: Callable[[Sequence[int]], Iterator[Image.Image]]
-
-
-def read_frames(
-    path: Path | str, *, max_frames: int, frames_per_second: float | int = 1, image_size: int = 224
-) -> VideoFrames:
-    """Read a video: one frame per second, at most max_frames of them, resized and cropped as CLIP does.
-
-    Frame i is taken to be shown at i divided by the average rate of the file.
-
-    Source: SPEC section 4; see `sample_frame_indices` for which frames are chosen.
-
-    Args:
-        path: An MP4, MOV, AVI, MKV, WebM or GIF file.
-        max_frames: F, the most frames to return.
-        frames_per_second: Frames to look at for each second of video.
-        image_size: Height and width of the returned frames in pixels.
-
-    Returns:
-        The frames as uint8, which is exact: normalise them with `normalise_frames`.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        PermissionError: If it may not be read.
-        ValueError: If it is not a complete video that can be decoded; the message is one line with path and reason.
-    """
-    path = Path(path)
-    container = check_video_file(path)
-    with decoding(path, container):
-        video = open_video(path, container)
-        indices = sample_frame_indices(
-            video.num_frames, video.rate, max_frames=max_frames, frames_per_second=frames_per_second
-        )
-        frames = torch.stack([resize_and_crop(picture, image_size) for picture in video.take(indices)])
-    return VideoFrames(frames, [index / video.rate for index in indices], video.num_frames / video.rate)
-
-
-def probe_video(path: Path | str) -> VideoLength:
-    """Find out how long a video is from its container, without decoding it.
-
-    Damage in the middle of the pictures is not noticed: only `read_frames` meets it.
-
-    Args:
-        path: An MP4, MOV, AVI, MKV, WebM or GIF file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        PermissionError: If it may not be read.
-        ValueError: If it is not a complete video that can be opened; the message is one line with path and reason.
-    """
-    path = Path(path)
-    container = check_video_file(path)
-    with decoding(path, container):
-        video = open_video(path, container)
-        # the same check as before reading: at least one frame, and a rate that is a number
-        sample_frame_indices(video.num_frames, video.rate, max_frames=1)
-    return VideoLength(video.num_frames, video.num_frames / video.rate)
 
 
 def open_video(path: Path, container: str) -> OpenVideo:
@@ -154,6 +70,8 @@ def _failures_named(path: Path, container: str) -> Iterator[None]:
             f"{path}: this {container} file cannot be decoded, {_reason(error)}; "
             f"fetch it again, or convert it: ffmpeg -i {path.name} -c:v libx264 -pix_fmt yuv420p new.mp4"
         ) from error
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{path}: its name or folder is no UTF-8, and decord cannot open it; rename it") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

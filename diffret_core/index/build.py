@@ -1,7 +1,7 @@
 """Index a folder of videos: read what is new, encode it, and note what is gone; killed at any moment, it goes on."""
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -9,16 +9,17 @@ from typing import NamedTuple
 from diffret_core.config.checks import at_least
 from diffret_core.extraction import extractor_of
 from diffret_core.folder_lock import alone_in
-from diffret_core.index.catalogue import Entry, read_catalogue, write_catalogue
+from diffret_core.index.catalogue import Entry, read_catalogue, whole_entries, write_catalogue
 from diffret_core.index.description import Description, claim_index
 from diffret_core.index.indexing import Indexing
-from diffret_core.index.large import keep_vectors
+from diffret_core.index.large import RowReader, keep_vectors
 from diffret_core.index.models import Model, ModelName
 from diffret_core.index.reading import FileReader
 from diffret_core.index.walk import FoundFile, Walk, find_videos, is_below
 from diffret_core.index.writing import IndexWriter, shards_of
-from diffret_core.work_ahead import Piece, num_workers_here, pieces_ahead
+from diffret_core.work_ahead import num_workers_here, pieces_ahead
 
+_LOST = "its features were damaged, and its file is not there to be read again; they come back with it"
 BATCH_SIZE = 16
 """Segments that are encoded together; as many, and one a thread, may wait decoded: 2 MB each at 12 frames of 224."""
 
@@ -130,16 +131,16 @@ def build_index(
         work = Indexing(root, extractor, IndexWriter(out, shards), entries=entries, stored=shards.ids())
         todo = [file for file in walk.files if not work.is_done(file)]
         shards.make_room(len(todo))
-        reader = FileReader(root, model.config, work.known)
-        pieces = pieces_ahead(reader.read, todo, num_workers=num_workers, most_ahead=BATCH_SIZE)
-        waited = _take_all(work, pieces, todo, listen)
+        waited = _take_all(
+            work, FileReader(root, model.config, work.known), todo, num_workers=num_workers, listen=listen
+        )
         current, num_dropped = _as_it_is_now(work.entries, walk, prune=prune)
         write_catalogue(out, current)
         if prune:
             shards.drop({row for entry in current.values() for row in entry.row_ids})
-        keep_vectors(out, model, shards, [row for path in sorted(current) for row in current[path].row_ids])
+        videos = whole_entries(current, reader := RowReader(shards))
+        keep_vectors(out, model, reader, videos)
     seconds = time.perf_counter() - start
-    videos = [entry for entry in current.values() if entry.refused is None]
     return IndexReport(
         num_videos=len(videos),
         num_segments=sum(len(entry.starts) for entry in videos),
@@ -149,22 +150,28 @@ def build_index(
         num_segments_encoded=work.batch.num_encoded,
         num_missing=sum(entry.missing for entry in videos),
         num_dropped=num_dropped,
-        refused=_refusals(current, work.refused, walk),
+        refused=_refusals(current, work.refused, walk, videos),
         seconds=seconds,
         waiting_share=waited / seconds,
     )
 
 
-def _take_all(work: Indexing, pieces: Generator[Piece, None, None], todo: list[FoundFile], listen: Listen) -> float:
+def _take_all(work: Indexing, reader: FileReader, todo: list[FoundFile], *, num_workers: int, listen: Listen) -> float:
     """Read and encode all that is to do, and say how many seconds were spent waiting for something decoded."""
     waited, total_bytes = 0.0, sum(file.num_bytes for file in todo)
-    try:
-        with closing(pieces):
+
+    def take(files: list[FoundFile], num_workers: int) -> list[FoundFile]:
+        nonlocal waited
+        with closing(pieces_ahead(reader.read, files, num_workers=num_workers, most_ahead=BATCH_SIZE)) as pieces:
             for piece in pieces:
                 waited += piece.waited_seconds
                 work.take(piece, BATCH_SIZE)
                 listen(Progress(work.tally.num_bytes, total_bytes, work.tally.num_files, len(todo)))
-        work.finish()
+        return work.finish()
+
+    try:
+        left = take(todo, num_workers)
+        take(left, 0)  # in turns: here no file ends before its copy, so that none is left
     finally:
         work.writer.save()
     return waited
@@ -190,8 +197,11 @@ def _as_it_is_now(entries: Mapping[str, Entry], walk: Walk, *, prune: bool) -> t
     return current, num_dropped
 
 
-def _refusals(entries: Mapping[str, Entry], refused_now: Mapping[str, str], walk: Walk) -> list[Refusal]:
+def _refusals(
+    entries: Mapping[str, Entry], refused_now: Mapping[str, str], walk: Walk, videos: list[Entry]
+) -> list[Refusal]:
     """Collect what cannot be searched: files that were refused, now or before, and folders that cannot be listed."""
-    before = {path: entry.refused for path, entry in entries.items() if entry.refused is not None}
+    whole = {entry.path for entry in videos}
+    before = {path: entry.refused or _LOST for path, entry in entries.items() if path not in whole}
     folders = {f"{folder}/": f"cannot be looked into ({reason})" for folder, reason in walk.unlisted.items()}
     return [Refusal(*one) for one in sorted({**before, **refused_now, **folders}.items())]

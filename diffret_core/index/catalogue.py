@@ -1,8 +1,9 @@
 """The list of an index's files: a line a file, added to as they are done, so that a kill costs at most the last one."""
 
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +67,16 @@ def read_catalogue(folder: Path) -> dict[str, Entry]:
     return entries
 
 
+def whole_entries(entries: Mapping[str, Entry], rows: Container[str]) -> list[Entry]:
+    """Choose the videos that can be searched, sorted by path: those whose features are there, of every segment.
+
+    Args:
+        entries: What an index knows of its files.
+        rows: Names of the rows that its files hold.
+    """
+    return [entry for _, entry in sorted(entries.items()) if entry.starts and all(row in rows for row in entry.row_ids)]
+
+
 def add_entries(folder: Path, entries: Iterable[Entry]) -> None:
     """Add lines and force them to disk.
 
@@ -98,5 +109,19 @@ def _entry_of(line: bytes) -> Entry | None:
         entry = Entry(**{**found, "starts": tuple(map(float, found["starts"]))})
     except (ValueError, TypeError, KeyError):
         return None
-    is_inside = isinstance(entry.path, str) and not entry.path.startswith("/") and ".." not in entry.path.split("/")
-    return entry if is_inside else None
+    return entry if _is_whole(entry) else None
+
+
+def _is_whole(entry: Entry) -> bool:
+    """Whether every field is of its kind, and the path stays in the folder."""
+    texts, counts = (entry.digest, entry.refused), (entry.num_bytes, entry.mtime_ns)
+    return (
+        isinstance(entry.path, str)
+        and not entry.path.startswith("/")
+        and ".." not in entry.path.split("/")
+        and all(text is None or isinstance(text, str) for text in texts)
+        and all(isinstance(count, int) for count in counts)
+        and isinstance(entry.missing, bool)
+        and isinstance(entry.duration_seconds, (int, float))
+        and all(map(math.isfinite, (entry.duration_seconds, *entry.starts)))
+    )

@@ -64,7 +64,7 @@ class Batch:
     def __init__(self, extractor: Extractor, writer: IndexWriter, stored: AbstractSet[str]) -> None:
         """Take how they are encoded, who gets their features, and which rows there are already."""
         self.num_encoded = 0
-        self._extractor, self._writer, self._stored = extractor, writer, stored
+        self._extractor, self._writer, self._stored = extractor, writer, set(stored)
         self._waiting: dict[str, tuple[Path, UInt8[Tensor, "_ 3 H H"]]] = {}
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Batch:
         return len(self._waiting)
 
     def add(self, row: str, path: Path, segment: Segment) -> None:
-        """Take a segment, unless an indexing that was killed has left its row."""
+        """Take a segment, unless an indexing that was killed, or a copy whose reading failed, has left its row."""
         if row not in self._stored:
             self._waiting[row] = (path, segment.frames)
 
@@ -87,6 +87,7 @@ class Batch:
             rows = rows_of([path for path, _ in decoded], self._extractor, decoded)
             self._writer.add_rows(dict(zip(self._waiting, rows, strict=True)))
             self.num_encoded += len(rows)
+            self._stored |= self._waiting.keys()
             self._waiting = {}
 
 
@@ -170,13 +171,11 @@ class Indexing:
         self._ended = [file for file in decoded_first if not self._settle(file)]
         self.writer.save_if_due()
 
-    def finish(self) -> None:
-        """Encode the rest; a file whose content was refused under another name is refused alike."""
+    def finish(self) -> list[FoundFile]:
+        """Encode the rest; gives files that waited for the reading of a copy, which failed: read them themselves."""
         self.encode()
-        reasons = {self._digest.get(path): reason for path, reason in self.refused.items()}
-        for file in self._ended:
-            self._refuse(file, ValueError(reasons.get(self._digest[file.path], "its copy was not read; try again")))
-        self._ended = []
+        left, self._ended = self._ended, []
+        return left
 
     def _take_segment(self, file: FoundFile, segment: Segment) -> None:
         before = self._reading.get(file.path, Content(0.0, ()))
@@ -214,4 +213,6 @@ class Indexing:
 
 def _reason(error: Exception, path: Path) -> str:
     """Say what is wrong in one line, without the path, which stands beside it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
     return " ".join((str(error) or type(error).__name__).removeprefix(f"{path}: ").split())

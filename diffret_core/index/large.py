@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from diffret_core.feature_shards import Shards
 from diffret_core.features import VideoFeatures, load_ids
 from diffret_core.first_cut import open_first_cut, write_first_cut
+from diffret_core.index.catalogue import Entry
 from diffret_core.index.models import Model
 from diffret_core.tensor_files import read_rows
 
@@ -27,7 +28,7 @@ class RowReader:
         """Read which rows the files hold, not the rows."""
         self._place = {row: (path, place) for path in shards.files() for place, row in enumerate(load_ids(path)[0])}
 
-    def __contains__(self, row: str) -> bool:
+    def __contains__(self, row: object) -> bool:
         """Find out whether there is a row of that name."""
         return row in self._place
 
@@ -49,16 +50,22 @@ class RowReader:
         return VideoFeatures(frames.float(), frame_mask)
 
 
-def keep_vectors(folder: Path, model: Model, shards: Shards, rows: Sequence[str]) -> None:
-    """Write the vectors of all segments of a large index, in this order, in place of those that were there.
+def keep_vectors(folder: Path, model: Model, reader: RowReader, entries: Iterable[Entry]) -> None:
+    """Write the vectors of all segments of a large index, in place of those that were there.
+
+    Args:
+        folder: The index.
+        model: The model that made it.
+        reader: Reads its rows.
+        entries: Its videos, in order; see `whole_entries`.
 
     Raises:
         OSError: If they cannot be written.
     """
+    rows = [row for entry in entries for row in entry.row_ids]
     path = _path_of(folder, rows)
     others = [one for one in folder.glob("first_cut_*.npy") if one != path]
     if len(rows) >= LARGE_FROM and not path.exists():
-        reader = RowReader(shards)
         parts = (
             VideoFeatures(*(part.to(model.device) for part in reader.read(rows[start : start + _ROWS_AT_ONCE])))
             for start in range(0, len(rows), _ROWS_AT_ONCE)

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from diffret_core.extraction import extractor_of
 from diffret_core.feature_shards import Shards, stacked
 from diffret_core.features import VideoFeatures
-from diffret_core.index.catalogue import read_catalogue
+from diffret_core.index.catalogue import read_catalogue, whole_entries
 from diffret_core.index.description import Description, read_description
+from diffret_core.index.gallery import IndexGallery, refuse_other_model
 from diffret_core.index.large import RowReader, open_vectors
 from diffret_core.index.models import Model, ModelName, load_model
 from diffret_core.index.writing import shards_of
@@ -45,6 +45,7 @@ class OpenIndex(NamedTuple):
         vectors: Of a large index: one for each segment, to choose by which of them are worth comparing.
         row_ids: Name of each segment's features.
         reader: Reads the features of single segments.
+        gallery: What is computed once for the model that asks.
     """
 
     description: Description
@@ -55,6 +56,7 @@ class OpenIndex(NamedTuple):
     vectors: Float[Tensor, "S D"] | None
     row_ids: list[str]
     reader: RowReader
+    gallery: IndexGallery
 
     def features_of(self, segments: Int[Tensor, " N"]) -> VideoFeatures:
         """Give the features of some segments, on the CPU, in float32."""
@@ -72,13 +74,17 @@ def open_index(folder: Path | str) -> OpenIndex:
     """
     folder = Path(folder)
     description = read_description(folder)
-    entries = read_catalogue(folder)
-    reader = RowReader(shards := shards_of(folder, description))
-    whole = [one for _, one in sorted(entries.items()) if one.starts and all(row in reader for row in one.row_ids)]
+    shards, again = shards_of(folder, description), f"diffret index {description.root} --out {folder}"
+    try:
+        reader = RowReader(shards)
+    except ValueError as error:
+        raise ValueError(f"{folder}: its features are damaged; make them anew: {again}") from error
+    whole = whole_entries(read_catalogue(folder), reader)
     if not whole:
-        raise ValueError(f"{folder}: holds no video yet; run: diffret index {description.root} --out {folder}")
+        raise ValueError(f"{folder}: holds no video yet; run: {again}")
     row_ids = [row for entry in whole for row in entry.row_ids]
     vectors = open_vectors(folder, row_ids)
+    features = _all_features(shards, row_ids) if vectors is None else None
     num_segments = torch.tensor([len(entry.starts) for entry in whole])
     return OpenIndex(
         description=description,
@@ -88,10 +94,11 @@ def open_index(folder: Path | str) -> OpenIndex:
         ],
         video_of_segment=torch.arange(len(whole)).repeat_interleave(num_segments),
         start_seconds=[start for entry in whole for start in entry.starts],
-        features=_all_features(shards, row_ids) if vectors is None else None,
+        features=features,
         vectors=vectors,
         row_ids=row_ids,
         reader=reader,
+        gallery=IndexGallery(description, features),
     )
 
 
@@ -117,9 +124,5 @@ def model_of(description: Description, *, name: ModelName | None = None, device:
     """
     name = description.model if name is None else name
     model = load_model(name, device=device)
-    if extractor_of(model).key != description.key:
-        raise ValueError(
-            f"{name} is not what the index was made with ({description.model}), or has changed since; name that model "
-            "with --model, or index the videos again into another folder"
-        )
+    refuse_other_model(description, model, name)
     return model

@@ -58,8 +58,8 @@ def search_index(index: OpenIndex, model: Model, text: str, *, num_results: int 
     """Rank the videos of an index for a sentence.
 
     All segments are compared with the sentence (of a large index those that a first cut keeps), and the best of each
-    video stands for it. With a generator, the best
-    videos are its candidates: so a long video with many alike segments is one candidate, not many.
+    video stands for it. With a generator, the best videos are its candidates: so a long video with many alike segments
+    is one candidate, not many. What does not depend on the sentence is computed at a model's first question.
 
     Args:
         index: The index.
@@ -69,20 +69,20 @@ def search_index(index: OpenIndex, model: Model, text: str, *, num_results: int 
         seed: Seed of the noise.
 
     Raises:
-        ValueError: If the text is empty, or the number of results is below 1.
+        ValueError: If the text is empty, the number of results is below 1, or another model made the index.
     """
     if num_results < 1:
         raise ValueError(f"num_results is {num_results}; it must be at least 1")
-    best = best_of_videos(index, model, model.encode_texts([text]), num_kept=max(NUM_KEPT, num_results))
+    num_compared = max(num_results, model.config.scoring.num_candidates) if isinstance(model, Retriever) else 0
+    texts, num_kept = model.encode_texts([text]), max(NUM_KEPT, num_results)
+    best = best_of_videos(index, model, texts, num_kept=num_kept, num_features=num_compared)
     if not isinstance(model, Retriever):
         scores = best.similarity[:num_results].tolist()
         ranked = [SearchResult(rank, "", 0.0, score, 0.0, score) for rank, score in enumerate(scores, start=1)]
         return IndexSearch(_results(index, best.segments[:num_results].tolist(), ranked), None)
-    num_compared = max(num_results, model.config.scoring.num_candidates)
     segments = best.segments[:num_compared]
     ids = [index.videos[video].id for video in index.video_of_segment[segments].tolist()]
-    compared = VideoFeatures(*(part[:num_compared] for part in best.features))
-    found = search(model, compared, ids, text, seed=seed)
+    found = search(model, best.features, ids, text, seed=seed)
     segment_of = dict(zip(ids, segments.tolist(), strict=True))
     ranked = found.results[:num_results]
     return IndexSearch(_results(index, [segment_of[one.video] for one in ranked], ranked), found)
@@ -94,7 +94,7 @@ class BestSegments(NamedTuple):
     Attributes:
         segments: Which segment of the index each is.
         similarity: S of the text and each.
-        features: Of each, on the model's device.
+        features: Of each, or of the first as many as were asked for, on the model's device.
     """
 
     segments: Int[Tensor, " V"]
@@ -103,7 +103,9 @@ class BestSegments(NamedTuple):
 
 
 @torch.no_grad()
-def best_of_videos(index: OpenIndex, model: Model, texts: TextFeatures, *, num_kept: int = NUM_KEPT) -> BestSegments:
+def best_of_videos(
+    index: OpenIndex, model: Model, texts: TextFeatures, *, num_kept: int = NUM_KEPT, num_features: int | None = None
+) -> BestSegments:
     """Compare a text with all segments of an index (of a large one those that a first cut keeps), and take the best.
 
     Args:
@@ -111,17 +113,27 @@ def best_of_videos(index: OpenIndex, model: Model, texts: TextFeatures, *, num_k
         model: The model that made it.
         texts: Features of one text.
         num_kept: How many segments the first cut of a large index keeps.
+        num_features: Of how many of the best the features are given; None gives all.
+
+    Raises:
+        ValueError: If another model made the index.
     """
-    segments = torch.arange(len(index.start_seconds))
-    if index.vectors is not None:
+    index.gallery.accept(model)
+    features = None
+    if index.vectors is None:
+        segments = torch.arange(len(index.start_seconds))
+        similarity = index.gallery.similarity(model, texts)[0].cpu()
+    else:
         segments = first_cut(model, texts, index.vectors, num_kept)[0].sort().values
-    features = VideoFeatures(*(part.to(model.device) for part in index.features_of(segments)))
-    similarity = model.similarity(texts, features)[0].cpu()
+        features = index.features_of(segments)
+        similarity = model.similarity(texts, VideoFeatures(*(part.to(model.device) for part in features)))[0].cpu()
     videos, video_of_segment = index.video_of_segment[segments].unique(return_inverse=True)
     best = best_segments(similarity, video_of_segment, len(videos))
     best = best[similarity[best].sort(descending=True, stable=True).indices]
-    chosen = VideoFeatures(*(part[best.to(model.device)] for part in features))
-    return BestSegments(segments[best], similarity[best], chosen)
+    first = best[:num_features]
+    chosen = index.features_of(segments[first]) if features is None else [part[first] for part in features]
+    on_device = VideoFeatures(*(part.to(model.device) for part in chosen))
+    return BestSegments(segments[best], similarity[best], on_device)
 
 
 def best_segments(

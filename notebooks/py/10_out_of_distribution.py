@@ -810,7 +810,7 @@ generated_of, similarity_of = {"validation": found}, {"validation": held, "test"
 usual_factor = {"softmax": scale, "generator": scoring.temperature}
 
 
-def claims_of(name, part, factor):
+def claims_of(name, part, factor):  # what is claimed of each first answer, and whether it is right
     if name == "softmax":
         top = torch.softmax(factor * similarity_of[part], dim=1).max(dim=1)
         first = top.indices
@@ -821,7 +821,7 @@ def claims_of(name, part, factor):
     return top.values.clamp(0, 1), first == torch.arange(len(first))
 
 
-def error_at(name, part, factor):
+def error_at(name, part, factor):  # how far claims and right answers lie apart, in points
     return 100 * confidence.calibration_error(confidence.calibration(*claims_of(name, part, factor)))
 
 
@@ -832,8 +832,8 @@ own = torch.arange(len(captions))
 generated_of["test"] = generate(model, "text_to_video", texts, videos, similarity, queries=own)
 trials = [round(2 ** ((place - 12) / 6), 3) for place in range(25)]  # times the usual factor, 1/4 to 4
 errors = {
-    name: {part: [error_at(name, part, one * own) for one in trials] for part in ("validation", "test")}
-    for name, own in usual_factor.items()
+    name: {part: [error_at(name, part, one * usual) for one in trials] for part in ("validation", "test")}
+    for name, usual in usual_factor.items()
 }
 fitted = {name: trials[int(np.argmin(of["validation"]))] for name, of in errors.items()}
 for name, factor in fitted.items():

@@ -18,6 +18,7 @@
 import math
 import sys
 import tempfile
+import zlib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -109,17 +110,17 @@ from diffret_core.search import search
 one_draw = run(collection, replace(state, num_draws=1))
 found = search(model, samples.videos, samples.video_ids, our_query)
 assert [one.item.id for one in one_draw.results] == [one.video for one in found.results]
-assert torch.allclose(one_draw.walk.states[:, 0], found.states, atol=1e-4)
+assert torch.allclose(one_draw.walk.states[:, 0], found.states.cpu(), atol=1e-4)
 print("a sentence asks: the same ranking and the same walk as search")
 
 our = torch.tensor([644])
 with torch.no_grad():
-    similarity = model.similarity(collection.texts, samples.videos)  # [T, V]
+    similarity = model.similarity(collection.texts, samples.videos)  # [T, V]; pairs on the diagonal
 asking = default_state(model.config, samples.video_ids[644], direction="video_to_text")
 by_video = run(collection, asking)
 made = model.generate("video_to_text", collection.texts, samples.videos, similarity, queries=our)
-assert torch.equal(by_video.walk.items, made.candidates)
-assert torch.allclose(by_video.walk.states[-1].mean(dim=0), made.sample[0], atol=1e-4)
+assert torch.equal(by_video.walk.items, made.candidates.cpu())
+assert torch.allclose(by_video.walk.states[-1].mean(dim=0), made.sample[0].cpu(), atol=1e-4)
 print("a video asks: the same candidates and the same sample as Retriever.generate")
 
 # %% [markdown]
@@ -154,8 +155,9 @@ predict.number(
 # <details>
 # <summary>Why?</summary>
 #
-# The query and the candidates decide most of the network's guess, even at level K, where the state is nothing but
-# noise. Where two candidates are close, the noise decides, and a longer walk can still change its mind.
+# At level K the state is nothing but noise, so the network's first guess can only rest on the query and the
+# candidates. Each further step lets it look again, at a state that holds more and more of its own guesses. How often
+# does it change its mind? The next cell counts.
 #
 # </details>
 
@@ -166,8 +168,8 @@ for number, same in alike.items():
 # %% [markdown]
 # ## (b) How much of an answer is noise?
 #
-# The same query from eight other noises, once with one draw, once with the mean of sixteen. The spread between seeds
-# is what the noise adds.
+# The same query from eight other noises than above, once with one draw, once with the mean of sixteen. The spread
+# between seeds is what the noise adds.
 
 
 # %%
@@ -179,7 +181,7 @@ def of_first(num_draws, seed):
 
 
 for num_draws in (1, 16):
-    values = torch.tensor([of_first(num_draws, seed) for seed in range(8)])
+    values = torch.tensor([of_first(num_draws, seed) for seed in range(1, 9)])  # 0: above
     print(f"{num_draws:2} draw{'s' if num_draws > 1 else ' '}: {values.numpy().round(2)}", end="  ")
     print(f"spread (standard deviation) {values.std():.3f}")
 
@@ -188,8 +190,8 @@ for num_draws in (1, 16):
 #
 # ## (c) Alpha: what may the generator move?
 #
-# combined = similarity + α · generated. At α = 0 the generator is silent. Raise it, and it moves more and more. The
-# walk stays the same, so `rescore` is all it takes.
+# combined = similarity + α · generated. At α = 0 the generator is silent. Raise it: how many videos does it move, and
+# does the right one rise? The walk stays the same, so `rescore` is all it takes.
 
 # %%
 couple = run(collection, replace(state, query=one_of_a_couple))
@@ -285,8 +287,8 @@ for eta in (0.0, 0.5, 1.0):
     print(f"different winners: {winners}")
 
 # %% [markdown]
-# The way becomes rougher. Whether the ends of the eight draws lie further apart, and whether they disagree about the
-# winner, you read behind it.
+# Does the way become rougher? Do the ends of the eight draws lie further apart, and do they disagree about the winner?
+# You read all three above.
 #
 # ## (e) Candidates: a ceiling
 #
@@ -294,11 +296,8 @@ for eta in (0.0, 0.5, 1.0):
 # the similarity is a ceiling on everything that follows.
 
 # %%
-from diffret_core.galleries import encode_captions
-
-with torch.no_grad():
-    rows = model.similarity(encode_captions(model, captions), samples.videos)  # [T, V]; pairs on the diagonal
-ranks = (rows >= rows.diagonal()[:, None]).sum(dim=1)  # 1 = best; equal scores count against the target
+own_scores = similarity.diagonal()[:, None]  # of each caption and its own video
+ranks = (similarity >= own_scores).sum(dim=1)  # 1 = best; equal scores count against the target
 for number in (1, 2, 8, 32, 128):
     print(f"N = {number:3}: at best {100 * (ranks <= number).float().mean():5.1f} % can be first")
 
@@ -347,12 +346,13 @@ for share in (0.9, 0.95, 0.99, 1.0):
     needed = math.ceil(share * len(ranks) - 1e-9)
     print(f"{needed:5,} of {len(ranks):,} targets among the candidates need N = {int(candidates_for(ranks, share))}")
 for number in (2, 32, 128):
-    probability = run(collection, replace(state, num_candidates=number)).results[0].generated_probability
-    print(f"N = {number:3}: generated probability of the first {probability:.2f}")
+    results = run(collection, replace(state, num_candidates=number)).results
+    probability = next(one.generated_probability for one in results if one.similarity_rank == 1)
+    print(f"N = {number:3}: generated probability of the most similar video {probability:.2f}")
 
 # %% [markdown]
-# The last lines are a warning: a *generated probability* is a share among the candidates. With more of them it becomes
-# smaller, and the video is no worse.
+# The last lines are about one and the same video. A *generated probability* is a share among the candidates: if it
+# differs from N to N, has the video become better or worse?
 #
 # ## (f) A schedule that the model was not trained with
 #
@@ -388,7 +388,7 @@ for one in by_video.results[:5]:
     print(f"{one.rank}. {mark} generated {one.generated_probability:.2f}  {one.item.words}")
 
 # %% [markdown]
-# Every video has one caption in this list; ★ is ours. Do the runners-up use the same words in another order?
+# ★ marks the caption that was written for our video. What do the others share with it: words, their order, or both?
 #
 # ## (h) Off the map
 #
@@ -396,6 +396,8 @@ for one in by_video.results[:5]:
 # best similarity it reaches, negated. Notebook 10 is about better ones.
 
 # %%
+from diffret_core.galleries import encode_captions
+
 everyday = [
     "a dog runs along the beach", "a man plays the guitar", "two children eat ice cream",
     "a train leaves the station", "a cook slices onions", "heavy traffic in a big city",
@@ -403,8 +405,8 @@ everyday = [
     "a woman reads a newspaper",
 ]  # fmt: skip
 with torch.no_grad():
-    everyday_rows = model.similarity(encode_captions(model, everyday), samples.videos)
-matched, unmatched = -rows.amax(dim=1), -everyday_rows.amax(dim=1)
+    everyday_scores = model.similarity(encode_captions(model, everyday), samples.videos)
+matched, unmatched = -similarity.amax(dim=1), -everyday_scores.amax(dim=1)
 print(f"captions of the test: strangeness {matched.min():.2f} to {matched.max():.2f}")
 print(f"everyday sentences:   strangeness {unmatched.min():.2f} to {unmatched.max():.2f}")
 
@@ -456,12 +458,12 @@ for recall in (0.9, 0.95, 0.99):
 if samples.indicator is None:
     print("This model comes without a chosen indicator; the demo says nothing of the map.")
 else:
-    print(f"The demo goes by {samples.indicator.score!r} with the threshold {samples.indicator.threshold:.3f}.")
+    rule = f"{samples.indicator.score!r} with the threshold {samples.indicator.threshold:.3f}"
+    print(f"The demo goes by {rule}, both chosen on validation.")
 
 # %% [markdown]
-# We chose the threshold on the very captions that we then count: fit for an exercise, not for a claim. The demo's own
-# indicator was chosen on validation. Type some of these sentences into the demo, then ones that are nearly right, such
-# as *a brown star grows*.
+# We chose the threshold on the very captions that we then count: fit for an exercise, not for a claim. Type some of
+# these sentences into the demo, then ones that are nearly right, such as *a brown star grows*.
 #
 # ## Your own videos
 #
@@ -564,12 +566,13 @@ best_segment_of_each = check.answer("best_segment_of_each", best_segment_of_each
 # </details>
 
 # %%
-from diffret_core.index import best_of_videos, search_index, shown_seconds
+from diffret_core.features import VideoFeatures
+from diffret_core.index import best_of_videos, search_index, shown_path, shown_seconds
 
 sentence = samples.captions[own.joined[3]]  # of a scene in the long video
 with torch.no_grad():
-    texts = model.encode_texts([sentence])
-    of_segments = model.similarity(texts, index.features)[0]  # [S]
+    texts, features = model.encode_texts([sentence]), (part.to(model.device) for part in index.features)
+    of_segments = model.similarity(texts, VideoFeatures(*features))[0].cpu()  # [S]
 mine = best_segment_of_each(of_segments, index.video_of_segment)
 assert set(mine.tolist()) == set(best_of_videos(index, model, texts).segments.tolist())
 print("your segments are those of the package\n")
@@ -605,12 +608,15 @@ if not FOLDER:
     print("No folder yet: write its path into FOLDER and run this cell again.")
 else:
     name = model_name(CLIP or None, WEIGHTS)
+    which = zlib.crc32(repr((FOLDER, name)).encode())  # another folder or model, another index
+    index_folder = work / f"index_{which:08x}"
     try:
-        chosen = load_model(name)
-        print(report_in_words(build_index(FOLDER, work / "my_index", chosen, name)))
-        mine = open_index(work / "my_index")
-        for one in search_index(mine, chosen, SENTENCE, num_results=5).results:
-            print(f"{one.rank}. {one.video} at {shown_seconds(one.start_seconds)}  {one.combined_score:.3f}")
+        chosen = load_model(name, device=model.device)
+        print(report_in_words(build_index(FOLDER, index_folder, chosen, name)))
+        for one in search_index(open_index(index_folder), chosen, SENTENCE, num_results=5).results:
+            gone = " (missing)" if one.missing else ""
+            print(f"{one.rank}. {shown_path(one.video)}{gone} at {shown_seconds(one.start_seconds)}", end="  ")
+            print(f"{one.combined_score:.3f}")
     except (OSError, ValueError) as error:  # no such folder, no network, no video: it says what to do
         print(error)
 

@@ -8,6 +8,7 @@ of a slider are from the key that moves it to the changed picture in the page, b
 folder for screenshots at three widths.
 """
 
+import re
 import statistics
 import subprocess
 import sys
@@ -64,14 +65,14 @@ def main(pictures: Path) -> None:
     started = time.perf_counter()
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        server.stdout.readline()
+        address = re.search(r"http://\S+", server.stdout.readline()).group()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=figure_pictures.find_chromium(), args=["--no-sandbox", "--disable-gpu"]
             )
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
             page.wait_for_timeout(500)
-            first_result(page, f"http://127.0.0.1:{PORT}/")
+            first_result(page, address)
             print(f"cold: {time.perf_counter() - started:.1f} s from the command to the first result")
             for width in (1400, 1000, 500):
                 page.set_viewport_size({"width": width, "height": 1900})
@@ -83,7 +84,7 @@ def main(pictures: Path) -> None:
             page.close()
             time.sleep(HEATED_SECONDS)
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
-            print(f"heated: {first_result(page, f'http://127.0.0.1:{PORT}/'):.1f} s from opening to the first result")
+            print(f"heated: {first_result(page, address):.1f} s from opening to the first result")
             browser.close()
     finally:
         server.terminate()

@@ -13,6 +13,7 @@ from diffret_core.candidates import top_candidates
 from diffret_core.config import Direction
 from diffret_core.course.demo.state import DemoState
 from diffret_core.course.setup import Samples
+from diffret_core.course.thumbnails import WHOLE, Part
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.galleries import encode_captions
 from diffret_core.indicator import OffTheMap, indicate
@@ -31,13 +32,18 @@ class Item(NamedTuple):
         id: Id of the video.
         words: What is said of it; where captions are searched, the caption that was found.
         path: The video's file.
-        start_seconds: Where in it the match begins.
+        part: What of it matches.
     """
 
     id: str
     words: str
     path: Path
-    start_seconds: float = 0.0
+    part: Part = WHOLE
+
+    @property
+    def told(self) -> str:
+        """What is said of it where it is not shown: also that its file is gone."""
+        return self.words if self.path.exists() else f"{self.words} (missing)"
 
 
 class Proposal(NamedTuple):
@@ -95,14 +101,12 @@ class SampleCollection:
     @cached_property
     def video_items(self) -> list[Item]:
         """What a sentence can find."""
-        samples = self.samples
-        return [Item(video, samples.captions[video], samples.video_path(video)) for video in samples.video_ids]
+        return [Item(one, self.samples.captions[one], self.samples.video_path(one)) for one in self.samples.video_ids]
 
     @cached_property
     def caption_items(self) -> list[Item]:
         """What a video can find."""
-        video_path = self.samples.video_path
-        return [Item(caption.video_id, caption.text, video_path(caption.video_id)) for caption in self.captions]
+        return [Item(one.video_id, one.text, self.samples.video_path(one.video_id)) for one in self.captions]
 
     @property
     def asking_videos(self) -> list[Item]:
@@ -119,6 +123,14 @@ class SampleCollection:
         choices = self.samples.video_ids if direction == "video_to_text" else [one.text for one in self.captions]
         place = torch.randint(len(choices), (), generator=generator(0, f"random query, {direction}", turn))
         return choices[int(place)]
+
+    def refresh(self) -> bool:
+        """Say whether what is searched has changed; samples do not."""
+        return False
+
+    def prepare(self, direction: Direction) -> None:
+        """Compute what all queries of a direction need, unless that was done before."""
+        _ = self.gallery if direction == "text_to_video" else self.prepared_texts
 
     def propose(self, state: DemoState) -> Proposal:
         """Compare a query with all videos, or with all captions.

@@ -12,6 +12,7 @@ from diffret_core.course.demo.running import DemoCollection, Run
 from diffret_core.course.demo.state import DemoState, default_state
 
 MOST_DRAWS, MOST_CANDIDATES, LARGEST_SEED = 16, 128, 2**31 - 1
+PIN, UNPIN = "Pin this run", "Unpin this run"
 FILM, FASTEST = 6000, 120
 """Milliseconds that a played walk takes, and the fewest that a level is shown."""
 
@@ -73,20 +74,29 @@ class Controls(NamedTuple):
             control.layout.display = "" if control is self.asking else "none"
         self.random.layout.display = "" if self.video.options else "none"
 
+    def name_pin(self, *, is_pinned: bool) -> None:
+        """Say on the button what it does to the run that is shown."""
+        self.pin.disabled, self.pin.description = False, UNPIN if is_pinned else PIN
+
+    def allow(self, collection: DemoCollection) -> None:
+        """Allow as many candidates as there are videos now."""
+        most = _most_candidates(collection.model.config, collection.num_videos)
+        self.num_candidates.max = max(self.num_candidates.value, most)
+
     def step(self, by: int) -> None:
         """Go on, or back, by some of the levels visited; the ends hold."""
         self.level.value = min(max(self.level.value + by, self.level.min), self.level.max)
 
     def offer(self, shown: Run, num_shown: int, *, is_new_walk: bool) -> None:
         """Offer the results of a run to be looked at, and of a new walk its levels, from noise on."""
-        self.pin.disabled = False
+        self.name_pin(is_pinned=False)
         if is_new_walk:
             last = max(0, len(shown.walk.levels) - 1)
             self.level.value = self.play.value = 0
             self.level.max = self.play.max = last
             self.play.interval = max(FASTEST, FILM // (last + 1))
         chosen = 0 if is_new_walk else self.result.index
-        self.result.options = [(f"{one.rank}. {one.item.words}", one.rank) for one in shown.results[:num_shown]]
+        self.result.options = [(f"{one.rank}. {one.item.told}", one.rank) for one in shown.results[:num_shown]]
         self.result.index = chosen  # what new options do to it differs between versions of ipywidgets
 
     def state(self) -> DemoState:
@@ -110,7 +120,7 @@ def make_controls(collection: DemoCollection, examples: Sequence[str]) -> Contro
     """
     controls = Controls(
         **_of_query(collection.asking_videos, examples),
-        **_of_run(collection.model.config, min(MOST_CANDIDATES, collection.num_videos)),
+        **_of_run(collection.model.config, collection.num_videos),
         **_of_answer(),
     )
     controls.show_side()
@@ -139,15 +149,20 @@ def _of_query(videos: list[Item], examples: Sequence[str]) -> dict[str, Any]:
             description="Random query", tooltip="a caption of the collection, or one of its videos"
         ),
         "pin": widgets.Button(
-            description="Pin this run", disabled=True, tooltip="keep it to compare the next ones with"
+            description=PIN, disabled=True, tooltip="keep it to compare the next ones with; once more lets it go"
         ),
         "examples": [widgets.Button(description=one, tooltip=one, layout=_width("auto")) for one in examples],
     }
 
 
-def _of_run(config: ModelConfig, most_candidates: int) -> dict[str, widgets.Widget]:
+def _most_candidates(config: ModelConfig, num_videos: int) -> int:
+    return min(max(MOST_CANDIDATES, config.scoring.num_candidates), num_videos)
+
+
+def _of_run(config: ModelConfig, num_videos: int) -> dict[str, widgets.Widget]:
     """Controls that say how a query is answered; they begin as the model's configuration has it."""
     start = default_state(config, "anything")
+    most_candidates = _most_candidates(config, num_videos)
     schedule = _choice("schedule", ["cosine", "linear"] if config.num_noise_levels >= 20 else [start.schedule])
     schedule.value = start.schedule
     return {
@@ -159,7 +174,7 @@ def _of_run(config: ModelConfig, most_candidates: int) -> dict[str, widgets.Widg
             value=start.seed, min=0, max=LARGEST_SEED, description="seed", style=_LABEL, layout=_width(_NARROW)
         ),
         "num_draws": _whole("draws", start.num_draws, 1, max(MOST_DRAWS, start.num_draws)),
-        "alpha": _real("alpha", start.alpha, 0.0, max(5.0, 2 * start.alpha), step=0.05),
+        "alpha": _real("alpha", start.alpha, 0.0, max(5.0, 2 * start.alpha), step=0.01),
         "temperature": _real("temperature", start.temperature, 0.5, max(50.0, 2 * start.temperature), step=0.5),
     }
 

@@ -1,5 +1,6 @@
 """The live demo: widgets that listen, and show what `running` computes and `pictures` draws."""
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,7 +13,7 @@ from diffret_core.course.demo.running import DemoCollection, Run, rescore, run
 from diffret_core.course.demo.view import DemoView, arrange
 from diffret_core.course.live import show_live
 from diffret_core.course.setup import Samples
-from diffret_core.index import Model, OpenIndex, model_of
+from diffret_core.index import Model, OpenIndex
 
 EXAMPLES = ("a green star grows", "a red circle moves left", "a blue square spins")
 CHANGED = "The controls have changed: press Run."
@@ -40,14 +41,12 @@ class RetrievalDemo:
             examples: Sentences to start from; without one, the demo waits for the first sentence.
             num_shown: How many results are shown.
         """
-        self.collection: DemoCollection = (
-            searched if isinstance(searched, IndexCollection) else SampleCollection(searched)
-        )
+        self.collection: DemoCollection = SampleCollection(searched) if isinstance(searched, Samples) else searched
         self.controls = make_controls(self.collection, examples)
         self.view = DemoView(self.collection, num_shown)
         self.shown: Run | None = None
         self.pinned: Run | None = None
-        self.num_random = 0
+        self._turns = itertools.count(1)
         self.whole = arrange(self.controls, self.view)
         self._listen()
         self.answer()
@@ -60,49 +59,46 @@ class RetrievalDemo:
 
         Args:
             index: The index, from `open_index`.
-            model: The model that made it; None loads it.
+            model: The model that made it; None loads it, to the GPU where there is one.
             examples: As above.
             num_shown: As above.
 
         Raises:
-            FileNotFoundError: If the model's files are not there.
-            ValueError: If the model is another one now.
+            OSError, ValueError: As `IndexCollection.of`.
         """
-        model = model_of(index.description) if model is None else model
-        return cls(IndexCollection(index, model), examples=examples, num_shown=num_shown)
+        return cls(IndexCollection.of(index, model), examples=examples, num_shown=num_shown)
 
     def _ipython_display_(self) -> None:
         """Show the demo; where no kernel listens, as in a notebook that was only opened, its answer stands there."""
         results = self.view.results.value
         show_live(self.whole, f"<p><i>Run this cell and the demo appears here. It begins so:</i></p>{results}")
 
-    def answer(self, _change: object = None) -> None:
-        """Answer what the controls ask; what cannot be answered is said in the status line."""
-        self._follow(is_asked=True)
-
-    def _follow(self, *, is_asked: bool) -> None:
-        """Bring what is shown up to the controls, with a new walk only if one was asked for and is needed."""
-        shown = self.shown
+    def answer(self, _change: object = None, *, is_asked: bool = True) -> None:
+        """Bring what is shown up to the controls, with a new walk only if one `is_asked` for; failures are said."""
         try:
             state = self.controls.state()
-            if shown is not None and state == shown.state:
-                self.view.tell(shown, is_new_walk=True)
-            elif shown is not None and not state.needs_new_walk(shown.walk.state):
-                self._show(rescore(shown.walk, state), is_new_walk=False)
+            if is_asked and self.collection.refresh():
+                self.shown = None  # it is of what was there before
+                self.controls.allow(self.collection)
+            if self.shown is not None and state == self.shown.state:
+                self.view.tell(self.shown, is_new_walk=True)
+            elif self.shown is not None and not state.needs_new_walk(self.shown.walk.state):
+                self._show(rescore(self.shown.walk, state), is_new_walk=False)
             elif is_asked:
                 with self.controls.busy():
                     self.view.say(f"looking for “{state.query}” …")
                     self._show(run(self.collection, state), is_new_walk=True)
             else:
                 self.view.say(CHANGED)
-        except ValueError as error:  # what the core says of a query that it cannot read, or of a number
-            self.view.say(str(error))
+        except (ValueError, OSError, RuntimeError) as error:
+            self.view.say(_in_a_line(error))
 
     def _show(self, answered: Run, *, is_new_walk: bool) -> None:
         self.shown = answered
         self.controls.offer(answered, self.view.num_shown, is_new_walk=is_new_walk)
         self.view.show(answered, self.pinned, is_new_walk=is_new_walk)
-        self._look()
+        self._draw_level()
+        self._draw_map()
 
     def _listen(self) -> None:
         controls = self.controls
@@ -114,9 +110,9 @@ class RetrievalDemo:
         if isinstance(self.collection, SampleCollection):
             controls.random.on_click(partial(self._ask_at_random, self.collection))
         for control in [controls.direction, controls.video, *controls.of_walk, *controls.of_scores]:
-            control.observe(lambda _change: self._follow(is_asked=False), names="value")
-        for chosen in (controls.level, controls.result):
-            chosen.observe(self._look, names="value")
+            control.observe(partial(self.answer, is_asked=False), names="value")
+        controls.level.observe(self._draw_level, names="value")
+        controls.result.observe(self._draw_map, names="value")
 
     def _take_example(self, button: widgets.Button) -> None:
         self.controls.direction.value = "text_to_video"
@@ -124,17 +120,26 @@ class RetrievalDemo:
         self.answer()
 
     def _ask_at_random(self, collection: SampleCollection, _button: object) -> None:
-        self.num_random += 1
-        self.controls.asking.value = collection.random_query(self.controls.direction.value, self.num_random)
+        self.controls.asking.value = collection.random_query(self.controls.direction.value, next(self._turns))
         self.answer()
 
     def _pin(self, _button: object) -> None:
+        """Keep the run that is shown, or let it go if it is the one that is kept."""
         if self.shown is not None:
-            self.pinned = self.shown
+            self.pinned = None if self.pinned is self.shown else self.shown
+            self.controls.name_pin(is_pinned=self.pinned is not None)
             self.view.compare(self.pinned, self.shown)
 
-    def _look(self, _change: object = None) -> None:
-        """Draw the level and the result that are chosen."""
-        if self.shown is not None and self.controls.result.value is not None:
+    def _draw_level(self, _change: object = None) -> None:
+        if self.shown is not None and self.shown.walk.levels:
             self.view.draw_level(self.shown, self.controls.level.value)
+
+    def _draw_map(self, _change: object = None) -> None:
+        if self.shown is not None and self.shown.walk.levels and self.controls.result.value is not None:
             self.view.draw_map(self.shown, self.controls.result.value)
+
+
+def _in_a_line(error: Exception) -> str:
+    """Say what went wrong: what the core refuses says how to mend it, the rest may be over with a new start."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if isinstance(error, ValueError) else f"{words}; if it stays so, reload the page"

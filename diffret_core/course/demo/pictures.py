@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 from diffret_core.course.demo.changes import changes_in_words
 from diffret_core.course.demo.collection import Item
 from diffret_core.course.demo.running import Result, Run
 from diffret_core.course.style import COMBINED, FAINT, GENERATED, INK, PAPER, SIMILARITY
-from diffret_core.course.thumbnails import still, thumbnail_html
+from diffret_core.course.thumbnails import thumbnail_html
 from diffret_core.index import shown_seconds
 
 _CARD = "display:inline-block; width:132px; margin:0 10px 10px 0; vertical-align:top; font-size:12px; line-height:1.35"
 _PAPER = f"margin:6px 0; padding:8px; background:{PAPER}; color:{INK}; line-height:1.4"
-_STILL_SIDE = 36
 _KEY = (
     "Best first. Combined = similarity + alpha × generated probability; ▲ ▼: moved by the generator from its place by "
     "similarity."
 )
+_KEY_OF_CLIP = "Best first, by similarity."
 _MEANT = f'<b style="color:{COMBINED}">&#9733;</b>'
 
 
@@ -32,7 +31,10 @@ def results_html(run: Run, *, num_shown: int) -> str:
         HTML that needs nothing else; every word, id and name in it is escaped.
     """
     meant = run.walk.proposal.meant
-    cards = "".join(_card(one, is_meant=one.item.id in meant) for one in run.results[:num_shown])
+    has_generator = bool(run.walk.levels)
+    cards = "".join(
+        _card(one, is_meant=one.item.id in meant, has_generator=has_generator) for one in run.results[:num_shown]
+    )
     return f'<div style="{_PAPER}">{_heading(run)}{cards}{_meant_in_words(run)}</div>'
 
 
@@ -68,7 +70,7 @@ def places_in_words(result: Result) -> str:
 def playing_html(item: Item) -> str:
     """Show a video as a moving picture; say so where its file is gone or cannot be read."""
     try:
-        return thumbnail_html(item.path, title=item.words)
+        return thumbnail_html(item.path, title=item.words, part=item.part)
     except (OSError, ValueError):
         return (
             f'<div style="width:128px; height:128px; border:1px dashed {INK}; display:flex; align-items:center; '
@@ -76,22 +78,9 @@ def playing_html(item: Item) -> str:
         )
 
 
-def stills_of_candidates(run: Run) -> list[str]:
-    """Give a small picture of each candidate as a data URI, empty where there is none; none at all of captions."""
-    if run.state.direction == "video_to_text" or not run.walk.levels:
-        return []
-    return [_still(item.path) for item in run.candidates]
-
-
-def _still(path: Path) -> str:
-    try:
-        return still(path, side=_STILL_SIDE)
-    except (OSError, ValueError):
-        return ""
-
-
-def _card(result: Result, *, is_meant: bool) -> str:
-    start = f" from {shown_seconds(result.item.start_seconds)}" if result.item.start_seconds > 0 else ""
+def _card(result: Result, *, is_meant: bool, has_generator: bool) -> str:
+    seconds = result.item.part.start_seconds
+    start = f" from {shown_seconds(seconds)}" if seconds > 0 else ""
     scores = (
         ("similarity", SIMILARITY, result.similarity),
         ("generated", GENERATED, result.generated_probability),
@@ -99,17 +88,18 @@ def _card(result: Result, *, is_meant: bool) -> str:
     )
     numbers = "".join(
         f'<div><span aria-hidden="true" style="color:{colour}">■</span> {name} {value:.3f}</div>'
-        for name, colour, value in scores
+        for name, colour, value in (scores if has_generator else scores[:1])
     )
+    moved = places_in_words(result) if has_generator else ""
     return (
         f'<div style="{_CARD}">{playing_html(result.item)}'
-        f"<div><b>{result.rank}.</b> {places_in_words(result)} {_MEANT if is_meant else ''}</div>{numbers}"
+        f"<div><b>{result.rank}.</b> {moved} {_MEANT if is_meant else ''}</div>{numbers}"
         f'<div style="overflow-wrap:anywhere; margin-top:3px">{escape(result.item.words)}{start}</div></div>'
     )
 
 
 def _heading(run: Run) -> str:
-    asked, key = f"“{escape(run.state.query)}”", _KEY
+    asked, key = f"“{escape(run.state.query)}”", _KEY if run.walk.levels else _KEY_OF_CLIP
     if run.state.direction == "video_to_text":
         asking = next(one.item for one in run.results if one.item.id == run.state.query)
         asked = f"{playing_html(asking)}<br>Captions for this video, {escape(run.state.query)}"
@@ -147,7 +137,7 @@ def _table(results: Sequence[Result], other: Run) -> str:
 def _row(result: Result, other_rank: int | None) -> str:
     cells = (
         f"{result.rank}.",
-        escape(result.item.words),
+        escape(result.item.told),
         f"{result.similarity:.3f}",
         f"{result.generated_probability:.3f}",
         f"{result.combined_score:.3f}",

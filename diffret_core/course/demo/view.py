@@ -1,5 +1,6 @@
 """Where the demo shows things: each part is an HTML widget that is updated in place."""
 
+from collections.abc import Sequence
 from html import escape
 
 import ipywidgets as widgets
@@ -7,19 +8,27 @@ import ipywidgets as widgets
 from diffret_core.course.demo.ahead import PicturesAhead
 from diffret_core.course.demo.controls import Controls
 from diffret_core.course.demo.off_the_map import off_the_map_in_words
-from diffret_core.course.demo.pictures import compared_html, results_html, stills_of_candidates
+from diffret_core.course.demo.pictures import compared_html, results_html
 from diffret_core.course.demo.running import DemoCollection, Run, levels_of
 from diffret_core.course.demo.token_map import token_map, token_map_svg
 from diffret_core.course.demo.walk_picture import candidates_svg, walk_svg
 from diffret_core.course.live import small
+from diffret_core.retriever import Retriever
 
 WIDTH = "1000px"
-NO_GENERATOR = "This model has no generator: it ranks by similarity alone."
-PINNED = "This run is pinned. Change a control and press Run: both will stand here side by side."
+PINNED = (
+    "This run is pinned. Ask for something else and press Run: both will stand here side by side. The same button lets "
+    "it go."
+)
 INTRODUCTION = (
     "<b>Type what you would like to see in a video, and press Enter.</b> The model compares your sentence with every "
     "video. Its generator then lets the most similar ones, the candidates, compete: it starts from noise and removes "
     "it step by step. Both scores are added."
+)
+WITHOUT_GENERATOR = (
+    "<b>Type what you would like to see in a video, and press Enter.</b> This is a plain CLIP model: it compares your "
+    "sentence as a whole with every video as a whole, and ranks by that similarity alone. It has no generator, so "
+    "there is no walk from noise to watch or to steer."
 )
 HELP = """<details><summary>What do these controls do?</summary>
 <b>steps</b>: how many noise levels the walk from noise to the answer visits. <b>schedule</b>: how fast noise falls from
@@ -55,22 +64,29 @@ class DemoView:
         self.results.value = results_html(shown, num_shown=self.num_shown)
         self.compare(pinned, shown)
         self.tell(shown, is_new_walk=is_new_walk)
-        self.explained.layout.display = ""
-        if is_new_walk:
-            pictures = stills_of_candidates(shown)
-            self.candidates.value = candidates_svg(shown, pictures) if shown.walk.levels else ""
-            self._ahead.make(item.path for item in shown.candidates)
+        if shown.walk.levels:
+            self.explained.layout.display = ""
+            if is_new_walk:
+                self._picture(shown)
+
+    def _picture(self, shown: Run) -> None:
+        """Show who the candidates are, with a picture of each as soon as it is made; captions have none."""
+
+        def draw(pictures: Sequence[str]) -> None:
+            self.candidates.value = candidates_svg(shown, pictures)
+
+        has_pictures = shown.state.direction == "text_to_video"
+        self._ahead.make(shown.candidates, draw if has_pictures else None)
+        if not has_pictures:
+            draw([])
 
     def draw_level(self, shown: Run, place: int) -> None:
         """Show the candidates at one of the levels visited, 0 for noise."""
-        self.walk.value = walk_svg(shown, place) if shown.walk.levels else small(NO_GENERATOR)
+        self.walk.value = walk_svg(shown, place)
 
     def draw_map(self, shown: Run, rank: int) -> None:
         """Show a result word by frame."""
-        try:
-            self.map.value = token_map_svg(token_map(self.collection, shown, rank))
-        except ValueError as error:  # a model that does not compare so
-            self.map.value = small(escape(str(error)))
+        self.map.value = token_map_svg(token_map(self.collection, shown, rank))
 
     def compare(self, pinned: Run | None, shown: Run) -> None:
         """Show the pinned run beside the one of now."""
@@ -84,7 +100,8 @@ class DemoView:
     def tell(self, shown: Run, *, is_new_walk: bool) -> None:
         """Say in the status line what was done, how long it took, and whether the query is off the map."""
         seconds = f"in {shown.walk.seconds:.2f} s" if is_new_walk else "scored anew, without a new walk"
-        told = [f"{len(shown.results):,} compared, {len(shown.candidates)} of them candidates, {seconds}."]
+        candidates = f" {len(shown.candidates)} of them candidates," if shown.walk.levels else ""
+        told = [f"{len(shown.results):,} compared,{candidates} {seconds}."]
         if shown.walk.levels:
             told.append(f"Noise levels {levels_of(self.collection.model.config, shown.state.num_steps)}.")
         if shown.walk.off_the_map is not None:
@@ -94,6 +111,7 @@ class DemoView:
 
 def arrange(controls: Controls, view: DemoView) -> widgets.VBox:
     """Put everything below one another, as wide as a notebook and narrow where the pane is narrow."""
+    has_generator = isinstance(view.collection.model, Retriever)
     view.explained.children = [
         _words("<b>How the answer comes out of noise</b>: press play, or drag the slider."),
         _row(controls.play, controls.back, controls.level, controls.forward),
@@ -103,20 +121,23 @@ def arrange(controls: Controls, view: DemoView) -> widgets.VBox:
         _row(controls.result),
         view.map,
     ]
-    parts = [
-        _words(INTRODUCTION),
-        _row(controls.direction, controls.text, controls.video),
-        _row(controls.run, controls.random, controls.pin),
-        _row(*controls.examples),
+    steering = [
         _words("<b>Steer the walk</b>, then press Run."),
         _row(*controls.of_walk),
         _words("<b>Steer the sum of both scores</b>; this redraws at once."),
         _row(*controls.of_scores),
         _words(HELP),
+    ]
+    parts = [
+        _words(INTRODUCTION if has_generator else WITHOUT_GENERATOR),
+        _row(controls.direction, controls.text, controls.video),
+        _row(controls.run, controls.random, controls.pin),
+        _row(*controls.examples),
+        *(steering if has_generator else []),
         view.status,
         view.results,
         view.compared,
-        view.explained,
+        *([view.explained] if has_generator else []),
     ]
     return widgets.VBox(parts, layout=widgets.Layout(max_width=WIDTH, width="100%"))
 

@@ -96,13 +96,14 @@ def candidates_svg(run: Run, pictures: Sequence[str]) -> str:
 
     Args:
         run: The answer.
-        pictures: A small picture of each candidate as a data URI, empty for one that has none; or none at all.
+        pictures: A small picture of each candidate as a data URI; empty for one that has none yet, or never will: a
+            plain box stands for it. Or none at all.
 
     Returns:
         SVG and names; every word in it is escaped.
     """
     middles, best = _columns(run)[0], _best(run)
-    marks = [_picture(middle, picture) for middle, picture in zip(middles, pictures, strict=False) if picture]
+    marks = [_picture(middle, picture) for middle, picture in zip(middles, pictures, strict=False)]
     top = _PICTURE + 2 if marks else 0
     marks += [
         f'<text x="{middles[column]:.1f}" y="{top + 14}" text-anchor="middle">{place.label}</text>'
@@ -158,7 +159,8 @@ def _diamond(middle: float, height: float) -> str:
 
 
 def _picture(middle: float, picture: str) -> str:
-    return f'<image x="{middle - _PICTURE / 2:.1f}" y="0" width="{_PICTURE}" height="{_PICTURE}" href="{picture}"/>'
+    place = f'x="{middle - _PICTURE / 2:.1f}" y="0" width="{_PICTURE}" height="{_PICTURE}"'
+    return f'<image {place} href="{picture}"/>' if picture else f'<rect {place} fill="{FAINT}"/>'
 
 
 def _drawing(marks: list[str], height: int, told: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import socket
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ PORTS = range(8866, 8886)
 TEMPLATES = Path(__file__).parent / "jupyter"
 REFILL_SECONDS = 3.0
 """When a page has taken the heated kernel, the next one is started so much later: the page is being drawn meanwhile."""
+
+LEFT_SECONDS = 600
+"""A kernel that no page is connected to is ended after so long; one whose page is open stays."""
 
 WIDGETS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 """The only extensions of JupyterLab that the page loads."""
@@ -50,15 +54,19 @@ def serve(notebook: nbformat.NotebookNode, *, port: int | None = None, open_brow
     """
     port = free_port(PORTS if port is None else range(port, port + 1))
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # a checker of addresses, never asked here,
-    from voila.app import Voila  # that takes two thirds of the time of this import
+    from diffret_core.course.page.guarded import Voila, guarded  # that takes two thirds of the time of this import
+
+    token = secrets.token_urlsafe()
+    address = f"http://{HOST}:{port}/?token={token}"
 
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(TEMPLATES), os.environ.get("JUPYTER_PATH")]))
     with TemporaryDirectory(prefix="diffret-demo-") as folder:
         path = Path(folder) / "demo.ipynb"
         nbformat.write(notebook, path)
-        server = Voila(config=page_settings(Path(folder), port, open_browser=open_browser))
+        settings = page_settings(Path(folder), port, token=token, open_browser=open_browser)
+        server = guarded(Voila(config=settings), address)
         server.initialize([str(path)])
-        print(f"The demo is at http://{HOST}:{port}/ for browsers on this computer. Ctrl-C ends it.", flush=True)
+        print(f"The demo is at {address} for browsers on this computer. Ctrl-C ends it.", flush=True)
         with contextlib.suppress(HTTPError):  # it ends before its kernel has started, which voila cannot end then
             server.start()
 
@@ -80,12 +88,13 @@ def free_port(ports: range) -> int:
     raise ValueError(f"port {ports[0]} cannot be had: it is taken or not for users; choose another with --port")
 
 
-def page_settings(folder: Path, port: int, *, open_browser: bool) -> Config:
+def page_settings(folder: Path, port: int, *, token: str, open_browser: bool) -> Config:
     """Give voila's settings; no configuration file of the user's changes them.
 
     Args:
         folder: Holds the notebook and nothing else.
         port: Of this computer.
+        token: Opens the page; without it there is none.
         open_browser: Whether to open the page in a browser.
     """
     settings = Config()
@@ -93,6 +102,7 @@ def page_settings(folder: Path, port: int, *, open_browser: bool) -> Config:
         ip=HOST,
         port=port,
         port_retries=0,
+        token=token,
         open_browser=open_browser,
         root_dir=str(folder),
         config_file_paths=[],
@@ -111,6 +121,11 @@ def page_settings(folder: Path, port: int, *, open_browser: bool) -> Config:
         extension_allowlist=WIDGETS,
         preheat_kernel=True,
     )
-    settings.VoilaKernelManager.update(fill_delay=REFILL_SECONDS)
+    settings.VoilaKernelManager.update(
+        fill_delay=REFILL_SECONDS,
+        cull_idle_timeout=LEFT_SECONDS,
+        cull_interval=LEFT_SECONDS // 10,
+        cull_connected=False,
+    )
     settings.KernelManager.update(transport_encryption="auto" if zmq.has("curve") else "disabled")
     return settings
