@@ -13,6 +13,7 @@ With M = Wq^T Wk, and W1a and W1b the halves of the decoder's first matrix that 
 The first four depend on the features alone. The plain network in `denoiser` is the definition; a test holds both equal.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -178,3 +179,26 @@ def step_weights(levels: Sequence[int], alpha_bar: Float[Tensor, " K1"]) -> Floa
 def _double(value: Tensor) -> Tensor:
     """Bring weights to double precision, on the CPU: some devices have none, others multiply matrices with less."""
     return value.detach().cpu().double()
+
+
+def chosen_products(
+    left: Float[Tensor, "B D"], right: Float[Tensor, "R D"], rows: Int[Tensor, "B N F"]
+) -> Float[Tensor, "B N F"]:
+    """Multiply each row of `left` by some rows of `right`, without copying those together first.
+
+    Args:
+        left: One vector per query.
+        right: All vectors to choose from.
+        rows: Which of them each query is multiplied by.
+    """
+    num_rows, num_chosen = len(rows), rows[:1].numel()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        chosen = torch.sparse_csr_tensor(
+            torch.arange(num_rows + 1, device=rows.device) * num_chosen,
+            rows.flatten(),
+            right.new_zeros(rows.numel()),
+            (num_rows, len(right)),
+            check_invariants=False,  # the rows of a query may stand in any order
+        )
+        return torch.sparse.sampled_addmm(chosen, left, right.T, beta=0.0).values().view_as(rows)

@@ -126,7 +126,8 @@ def indicate(
     scores |= word_pair_scores([text], indicator.known, similarity)
     if indicator.score not in scores:
         query = torch.zeros(1, dtype=torch.long, device=similarity.device)
-        scores = block_scores(model, "text_to_video", network, given, query, seed=seed)
+        proposed = similarity.sort(dim=1, descending=True).values[:, : given.own.shape[1]]
+        scores = block_scores(model, "text_to_video", network, given, proposed, query, seed=seed)
     if indicator.score not in scores:
         raise ValueError(f"the indicator goes by {indicator.score!r}, of which this model knows nothing")
     value = float(scores[indicator.score])

@@ -95,7 +95,8 @@ def generator_scores(
     found: list[dict[str, Tensor]] = []
     num_done = 0
     for queries, network, given in conditioned_blocks(model, direction, texts, videos, items):
-        found.append(block_scores(model, direction, network, given, queries, seed=seed))
+        proposed = rows[queries].gather(1, items[queries])
+        found.append(block_scores(model, direction, network, given, proposed, queries, seed=seed))
         num_done += len(queries)
         if progress is not None:
             progress(num_done, len(items))
@@ -108,6 +109,7 @@ def block_scores(
     direction: Direction,
     network: PreparedDenoiser,
     given: Conditioned,
+    similarity: Float[Tensor, "B N"],
     queries: Int[Tensor, " B"],
     *,
     seed: int,
@@ -119,6 +121,7 @@ def block_scores(
         direction: Which side asks.
         network: Its prepared network for that direction.
         given: What that needs of the queries and their candidates.
+        similarity: Similarity of those candidates.
         queries: Numbers of the queries, from which their noise follows.
         seed: Seed of all noise.
 
@@ -128,7 +131,7 @@ def block_scores(
     scoring = model.config.scoring
     draws = torch.stack(
         [
-            draw_sample(model, network, given, query_generators(direction, queries, seed=seed, draw=draw))
+            draw_sample(model, network, given, query_generators(direction, queries, seed=seed, draw=draw), similarity)
             for draw in range(max(NUM_DRAWS, scoring.num_draws))
         ]
     )

@@ -4,7 +4,6 @@ A pooled video is a weighted sum of its frames, so whatever multiplies it can mu
 way, `Retriever.generate`, gathers and pools features and runs the whole network at every step; a test holds both equal.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -17,7 +16,7 @@ from diffret_core import sampler
 from diffret_core.config import Direction
 from diffret_core.denoiser import frame_weights
 from diffret_core.denoiser_compiled import sample
-from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser
+from diffret_core.denoiser_prepared import Conditioned, PreparedDenoiser, chosen_products
 from diffret_core.feature_checks import check_items, check_texts, check_videos
 from diffret_core.features import TextFeatures, VideoFeatures
 from diffret_core.retriever import (
@@ -92,29 +91,6 @@ class PreparedVideos:
         return Conditioned((match + level).movedim(2, 0).contiguous(), context, own)
 
 
-def chosen_products(
-    left: Float[Tensor, "B D"], right: Float[Tensor, "R D"], rows: Int[Tensor, "B N F"]
-) -> Float[Tensor, "B N F"]:
-    """Multiply each row of `left` by some rows of `right`, without copying those together first.
-
-    Args:
-        left: One vector per query.
-        right: All vectors to choose from.
-        rows: Which of them each query is multiplied by.
-    """
-    num_rows, num_chosen = len(rows), rows[:1].numel()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-        chosen = torch.sparse_csr_tensor(
-            torch.arange(num_rows + 1, device=rows.device) * num_chosen,
-            rows.flatten(),
-            right.new_zeros(rows.numel()),
-            (num_rows, len(right)),
-            check_invariants=False,  # the rows of a query may stand in any order
-        )
-        return torch.sparse.sampled_addmm(chosen, left, right.T, beta=0.0).values().view_as(rows)
-
-
 class PreparedTexts:
     """A collection of texts, ready to be chosen from by any video."""
 
@@ -175,6 +151,7 @@ def generate_all(
     items: Int[Tensor, "Q N"],
     *,
     queries: Int[Tensor, " Q"] | None = None,
+    similarity: Float[Tensor, "Q N"] | None = None,
     seed: int = 0,
     compiled: bool = True,
     progress: Progress | None = None,
@@ -188,19 +165,25 @@ def generate_all(
         videos: Features of all videos.
         items: Which videos (or texts) each text (or video) chooses from.
         queries: Which texts (or videos) ask, a row of `items` each; all of them if None.
+        similarity: Similarity of those candidates, from which a model with a start_level starts; others need none.
         seed: Seed of the noise.
         compiled: Whether the walk is the compiled one, where `denoiser_compiled.can_walk`.
         progress: Called with the number of queries done and of all queries.
 
     Raises:
         ValueError: Before any work, if the features are none that the model could have given, there is not a row of
-            candidates for each query, or a candidate does not exist.
+            candidates for each query, or a candidate does not exist; or the model needs similarities to start from.
     """
+    if similarity is None:
+        if model.config.scoring.start_level is not None:
+            raise ValueError("this model's walks start from the similarity; give that of the candidates")
+        similarity = texts.sentence.new_zeros(items.shape)
     samples: list[Tensor] = []
     draw_numbers = range(model.config.scoring.num_draws)
-    for some, network, given in conditioned_blocks(model, direction, texts, videos, items, queries=queries):
+    blocks = conditioned_blocks(model, direction, texts, videos, items, queries=queries)
+    for (some, network, given), proposed in zip(blocks, similarity.split(QUERIES_AT_ONCE), strict=True):
         noises = [query_generators(direction, some, seed=seed, draw=draw) for draw in draw_numbers]
-        draws = [draw_sample(model, network, given, own, compiled=compiled) for own in noises]
+        draws = [draw_sample(model, network, given, own, proposed, compiled=compiled) for own in noises]
         samples.append(torch.stack(draws).mean(dim=0))
         if progress is not None:
             progress(sum(map(len, samples)), len(items))
@@ -237,12 +220,13 @@ def draw_sample(
     network: PreparedDenoiser,
     given: Conditioned,
     generators: Sequence[torch.Generator],
+    similarity: Float[Tensor, "B N"],
     *,
     compiled: bool = True,
 ) -> Float[Tensor, "B N"]:
     """Draw a sample of some queries: along the fastest walk there is, or step by step where every step adds noise."""
-    levels = sampler.noise_levels(model.config.num_noise_levels, model.config.scoring.num_steps)
-    noise = first_state(model.config, generators, given.own.shape[1]).to(given.own)
+    levels = sampler.noise_levels(model.config.first_level, model.config.scoring.num_steps)
+    noise = first_state(model, generators, similarity.to(given.own))
     if model.config.scoring.eta == 0:
         walk = sample if compiled else PreparedDenoiser.walk
         return walk(network, given, noise, levels, model.alpha_bar)

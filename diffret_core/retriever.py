@@ -13,7 +13,7 @@ from diffret_core.config import Direction, ModelConfig
 from diffret_core.denoiser import Denoiser, pool_frames
 from diffret_core.features import TextFeatures, VideoFeatures, normalise_entries
 from diffret_core.randomness import generator
-from diffret_core.schedule import Denoise, noise_schedule
+from diffret_core.schedule import Denoise, add_noise, noise_schedule
 from diffret_core.similarity import TokenInteraction
 
 MAX_LOGIT_SCALE = 100.0
@@ -117,7 +117,7 @@ class Retriever(nn.Module):
         self, denoise: Denoise, noise: Float[Tensor, "B N"], *, draws: Sequence[torch.Generator] | None = None
     ) -> Iterator[sampler.DenoisingStep]:
         """Walk from noise to the generated distribution; see `sampler.ddim_steps`."""
-        levels = sampler.noise_levels(self.config.num_noise_levels, self.config.scoring.num_steps)
+        levels = sampler.noise_levels(self.config.first_level, self.config.scoring.num_steps)
         return sampler.ddim_steps(denoise, noise, levels, self.alpha_bar, eta=self.config.scoring.eta, generators=draws)
 
     @torch.no_grad()
@@ -146,11 +146,11 @@ class Retriever(nn.Module):
         """
         rows = similarity[queries] if direction == "text_to_video" else similarity.T[queries]
         items = candidates.top_candidates(rows, self.config.scoring.num_candidates)
-        denoise = self.bind_denoiser(direction, texts, videos, queries, items)
+        denoise, proposed = self.bind_denoiser(direction, texts, videos, queries, items), rows.gather(1, items)
         samples = []
         for draw in range(self.config.scoring.num_draws):
             own = query_generators(direction, queries, seed=seed, draw=draw)
-            samples.append(_last_state(self, denoise, first_state(self.config, own, items.shape[1]).to(rows), own))
+            samples.append(_last_state(self, denoise, first_state(self, own, proposed), own))
         return Generated(items, torch.stack(samples).mean(dim=0))
 
 
@@ -188,11 +188,31 @@ def draw_query_noise(
 
 
 def first_state(
-    config: ModelConfig, generators: Sequence[torch.Generator], num_candidates: int
+    model: Retriever,
+    generators: Sequence[torch.Generator],
+    similarity: Float[Tensor, "B N"],
+    *,
+    alpha_bar: Float[Tensor, " K1"] | None = None,
 ) -> Float[Tensor, "B N"]:
-    """Give the state in which each query's walk starts: noise, or zeros for a model that works without."""
-    noise = sampler.draw_noise(generators, num_candidates)
-    return noise if config.noise else torch.zeros_like(noise)
+    """Give the state in which each query's walk starts, at the configuration's `first_level`.
+
+    That is noise; zeros for a model that works without; and where the scoring has a start_level, the distribution that
+    the similarity gives over the candidates, a softmax at the temperature of stage 1, noised to that level.
+
+    Args:
+        model: The model.
+        generators: What draws the noise of each query.
+        similarity: Similarity of each query's candidates; of most models only its shape, type and device matter.
+        alpha_bar: Signal kept at each level; the model's own if None.
+    """
+    noise = sampler.draw_noise(generators, similarity.shape[1]).to(similarity)
+    if not model.config.noise:
+        return torch.zeros_like(noise)
+    if model.config.scoring.start_level is None:
+        return noise
+    level = torch.full((len(noise),), model.config.first_level, device=noise.device)
+    proposed = (model.logit_scale.detach() * similarity).softmax(dim=-1)
+    return add_noise(proposed, level, noise, model.alpha_bar if alpha_bar is None else alpha_bar)
 
 
 def choose_device(requested: str = "auto") -> torch.device:

@@ -123,7 +123,17 @@ def generate(
     """
     items = top_candidates(rows, model.config.scoring.num_candidates)
     own = own_share(items)
-    done = generate_all(model, direction, texts, videos, own, queries=own_share(queries), seed=seed, progress=progress)
+    done = generate_all(
+        model,
+        direction,
+        texts,
+        videos,
+        own,
+        queries=own_share(queries),
+        similarity=own_share(rows.gather(1, items)),
+        seed=seed,
+        progress=progress,
+    )
     return Generated(items, all_shares(done.sample, len(items)))
 
 

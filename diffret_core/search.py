@@ -129,9 +129,10 @@ def search(
     else:
         similarity = model.similarity(texts, videos)
     items = top_candidates(similarity, model.config.scoring.num_candidates)
-    levels = sampler.noise_levels(model.config.num_noise_levels, model.config.scoring.num_steps)
+    levels = sampler.noise_levels(model.config.first_level, model.config.scoring.num_steps)
     network, given = _conditioned(model, videos, texts, items)
-    states, estimates = _walk(model, network, given, generator(seed, "search noise", text), levels=levels)
+    draw, proposed = generator(seed, "search noise", text), similarity.gather(1, items)
+    states, estimates = _walk(model, network, given, draw, proposed, levels=levels)
     return Search(
         text=text,
         results=_results(model, video_ids, similarity, items, states[-1]),
@@ -159,13 +160,19 @@ def _conditioned(
 
 
 def _walk(
-    model: Retriever, network: PreparedDenoiser, given: Conditioned, draw: torch.Generator, *, levels: Sequence[int]
+    model: Retriever,
+    network: PreparedDenoiser,
+    given: Conditioned,
+    draw: torch.Generator,
+    similarity: Float[Tensor, "1 N"],
+    *,
+    levels: Sequence[int],
 ) -> Walk:
-    noise = first_state(model.config, [draw], given.own.shape[1]).to(given.own)
-    if can_walk(noise) and model.config.scoring.eta == 0:
-        return walk(network, given, noise, levels, model.alpha_bar)
-    steps = list(model.denoising_steps(partial(network.estimate, given), noise, draws=[draw]))
-    return Walk(torch.stack([noise, *(step.x_k for step in steps)]), torch.stack([step.x_0_hat for step in steps]))
+    start = first_state(model, [draw], similarity.to(given.own))
+    if can_walk(start) and model.config.scoring.eta == 0:
+        return walk(network, given, start, levels, model.alpha_bar)
+    steps = list(model.denoising_steps(partial(network.estimate, given), start, draws=[draw]))
+    return Walk(torch.stack([start, *(step.x_k for step in steps)]), torch.stack([step.x_0_hat for step in steps]))
 
 
 def _results(

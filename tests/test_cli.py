@@ -124,6 +124,16 @@ def test_evaluate_takes_more_candidates_than_there_are_videos(options, capsys):
     assert "text-to-video" in capsys.readouterr().out
 
 
+def test_evaluate_starts_from_the_similarity_if_asked(options, capsys):
+    printed = {}
+    for level in (None, 1, 999):
+        start = [] if level is None else ["--start-level", str(level)]
+        assert main(["evaluate", *start, *options]) == (1 if level == 999 else 0)
+        printed[level] = capsys.readouterr()
+    assert printed[1].out != printed[None].out
+    assert "start_level is 999" in only_line(printed[999].err)
+
+
 def test_evaluate_refuses_more_steps_than_noise_levels(options, capsys):
     assert main(["evaluate", "--num-steps", "999", *options]) == 1
     assert "num_steps is 999" in only_line(capsys.readouterr().err)

@@ -5,6 +5,7 @@ import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from tiny_collection import tiny_recipe
@@ -19,6 +20,7 @@ from diffret_core.config import (
     model_config_from_json,
     to_json,
 )
+from diffret_core.recipes import recipe
 
 NAN = float("nan")
 
@@ -29,6 +31,7 @@ NAN = float("nan")
         tiny_config(),
         tiny_config(WIDE, schedule="linear", mode="reference", frames_per_second=0.5, max_frames=1),
         tiny_config(scoring=ScoringConfig(num_candidates=7, alpha=0.3, temperature=20.0, num_steps=5, num_draws=4)),
+        tiny_config(scoring=ScoringConfig(start_level=3)),
         tiny_config(normalise_for_denoiser=True),
         tiny_config(normalise_frames=True),
         tiny_config(noise=False, num_noise_levels=1, scoring=ScoringConfig(eta=0.5)),
@@ -59,6 +62,7 @@ def test_configuration_of_an_older_version_means_what_it_meant():
         del description[name]
     del description["scoring"]["num_draws"], description["scoring"]["eta"]
     assert model_config_from_json(description) == tiny_config()
+    assert "start_level" not in description["scoring"]  # so that older cells and runs still are the same ones
     plain = tiny_config()
     assert (plain.normalise_frames, plain.normalise_for_denoiser, plain.scoring.num_draws) == (False, False, 1)
     assert plain.noise and plain.scoring.eta == 0
@@ -104,6 +108,7 @@ def refused(make, **values):
         {"eta": -0.1},
         {"eta": 1.5},
         {"eta": NAN},
+        {"start_level": 0},
     ],
 )
 def test_scoring_out_of_range_is_refused(values):
@@ -276,3 +281,25 @@ def test_model_without_noise_has_one_level():
     assert not tiny_config(noise=False, num_noise_levels=1).noise
     with pytest.raises(ValueError, match="num_noise_levels is 6; without noise there is 1 level, one pass"):
         tiny_config(noise=False)
+
+
+def test_walk_starts_at_a_level_of_the_model():
+    assert tiny_config(num_noise_levels=6).first_level == 6
+    assert tiny_config(num_noise_levels=6, scoring=ScoringConfig(start_level=6)).first_level == 6
+    assert tiny_config(num_noise_levels=6, scoring=ScoringConfig(start_level=2)).first_level == 2
+    with pytest.raises(ValueError, match="start_level is 7; a model with noise has levels 1 to 6"):
+        tiny_config(num_noise_levels=6, scoring=ScoringConfig(start_level=7))
+    with pytest.raises(ValueError, match="start_level is 1; without noise there is no walk to start: leave it out"):
+        tiny_config(num_noise_levels=1, noise=False, scoring=ScoringConfig(start_level=1))
+
+
+@pytest.mark.parametrize("config", [tiny_config(), recipe("tiny")], ids=["model", "recipe"])
+def test_unused_setting_of_a_variant_is_not_written(config):
+    def scoring_of(described):
+        return described.get("model", described)["scoring"]
+
+    assert "start_level" not in scoring_of(to_json(config))
+    model = getattr(config, "model", config)
+    started = replace(model, scoring=replace(model.scoring, start_level=2))
+    used = replace(config, model=started) if model is not config else started
+    assert scoring_of(to_json(used))["start_level"] == 2

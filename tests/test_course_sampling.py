@@ -16,9 +16,9 @@ from diffret_core.sampler import ddim_steps, noise_levels
 QUERIES = torch.tensor([4, 1, 0])
 
 
-@pytest.fixture(scope="module")
-def model():
-    return tiny_retriever()
+@pytest.fixture(scope="module", params=[None, 4], ids=["from noise", "from the similarity"])
+def model(request):
+    return tiny_retriever(scoring=ScoringConfig(num_candidates=3, start_level=request.param))
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,13 @@ def test_walks_are_those_of_the_package(asked, model, features):
 
 def test_walks_of_few_steps_are_those_of_the_plain_network(asked, model, features):
     sample = walks.walk(asked, walks.noise_of(asked), num_steps=2)
-    expected = plainly(asked, model, features, levels=noise_levels(model.config.num_noise_levels, 2))
+    expected = plainly(asked, model, features, levels=noise_levels(model.config.first_level, 2))
     assert torch.allclose(sample, expected, atol=1e-5)
 
 
 def test_walks_with_noise_at_every_step_are_those_of_the_plain_network(asked, model, features):
     own = [generator(0, f"{asked.direction} steps", int(query)) for query in QUERIES]
-    levels = noise_levels(model.config.num_noise_levels)
+    levels = noise_levels(model.config.first_level)
     expected = plainly(asked, model, features, levels=levels, eta=1.0, generators=own)
     assert torch.allclose(walks.walk(asked, walks.noise_of(asked), eta=1.0), expected, atol=1e-5)
 

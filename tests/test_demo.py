@@ -79,7 +79,17 @@ def test_only_weight_and_temperature_need_no_new_walk(state):
 # --- what is computed ------------------------------------------------------------------------------------------------
 
 
-def test_run_is_the_search_of_the_core(samples, collection, state):
+@pytest.fixture(params=[None, 3], ids=["from noise", "from the similarity"])
+def started(request, samples):
+    """The samples with a model whose walks start there."""
+    config = samples.model.config
+    take_settings(samples.model, replace(config, scoring=replace(config.scoring, start_level=request.param)))
+    yield samples
+    take_settings(samples.model, config)
+
+
+def test_run_is_the_search_of_the_core(started, collection):
+    samples, state = started, default_state(started.model.config, TEXT)
     found, shown = search(samples.model, samples.videos, samples.video_ids, TEXT), run(collection, state)
     assert [one.item.id for one in shown.results] == [one.video for one in found.results]
     for name in ("rank", "similarity", "generated_probability", "combined_score"):

@@ -1,5 +1,7 @@
 """What the generator says about queries as numbers: the same as the plain network's, and of each query alone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_models import random_features, tiny_retriever
@@ -50,6 +52,17 @@ def test_scores_are_those_of_what_is_generated(model, asked, direction):
     torch.testing.assert_close(scores["entropy"], -(probability * probability.log()).sum(dim=1))
     assert (scores["disagreement"] >= 0).all() and scores["disagreement"].any()
     assert all(len(value) == len(found.sample) for value in scores.values())
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_scores_are_those_of_what_is_generated_from_the_similarity(asked, direction):
+    model = tiny_retriever(spread=3.0, scoring=replace(SCORING, start_level=2))
+    texts, videos, _ = asked
+    rows = rows_of(asked, direction)
+    _, found = generator_scores(model, direction, texts, videos, rows, seed=3)
+    proposed = rows.gather(1, found.candidates)
+    generated = generate_all(model, direction, texts, videos, found.candidates, similarity=proposed, seed=3)
+    torch.testing.assert_close(found.sample, generated.sample)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

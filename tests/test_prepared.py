@@ -224,13 +224,23 @@ def test_collections_are_refused_before_they_are_prepared(texts, videos, complai
         {"num_noise_levels": 1, "noise": False},
         {"scoring": ScoringConfig(num_candidates=3, eta=0.5, num_draws=2)},
         {"scoring": ScoringConfig(num_candidates=3, eta=1.0, num_steps=3)},
+        {"scoring": ScoringConfig(num_candidates=3, num_draws=2, start_level=4)},
+        {"scoring": ScoringConfig(num_candidates=3, eta=0.5, num_steps=2, start_level=4)},
     ],
-    ids=["without noise", "some noise at every step", "ancestral"],
+    ids=["without noise", "some noise at every step", "ancestral", "from similarity", "from similarity, some noise"],
 )
 def test_generating_for_all_is_generating_for_each_however_noise_is_used(direction, settings, monkeypatch):
     monkeypatch.setattr("diffret_core.prepared.QUERIES_AT_ONCE", 3)
     model, (texts, videos) = tiny_retriever(spread=2.0, **settings), random_features(7, 5)
     with torch.no_grad():
         plain = everything(model, direction, texts, videos, 3)
-        found = generate_all(model, direction, texts, videos, plain.candidates, seed=3)
+        similarity = model.similarity(texts, videos)
+        proposed = (similarity if direction == T2V else similarity.T).gather(1, plain.candidates)
+        found = generate_all(model, direction, texts, videos, plain.candidates, similarity=proposed, seed=3)
     torch.testing.assert_close(found.sample, plain.sample, rtol=0, atol=1e-5)
+
+
+def test_walk_from_the_similarity_is_refused_without_it():
+    model = tiny_retriever(scoring=ScoringConfig(num_candidates=3, start_level=4))
+    with pytest.raises(ValueError, match="walks start from the similarity; give that of the candidates"):
+        generate_all(model, T2V, *random_features(2, 5), torch.tensor([[0, 1, 2], [3, 4, 0]]))

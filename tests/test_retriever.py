@@ -367,6 +367,27 @@ def test_eta_adds_the_noise_of_each_querys_own_generator(gallery, direction):
     assert not torch.allclose(sample, generate(tiny_retriever(spread=2.0), gallery, direction).sample, atol=1e-4)
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_walk_can_start_from_the_similarity(gallery, direction):
+    """Against the formulas: x_4 = sqrt(alpha_bar[4]) softmax(S / tau) + sqrt(1 - alpha_bar[4]) noise, then DDIM."""
+    model = tiny_retriever(spread=2.0, scoring=ScoringConfig(num_candidates=3, start_level=4))
+    queries = every_query(direction, gallery)
+    candidates, sample = generate(model, gallery, direction, seed=7)
+    similarity = similarity_of(model, gallery)
+    rows = similarity if direction == T2V else similarity.T
+    odds = (float(model.clip.logit_scale.detach().exp()) * rows.gather(1, candidates)).exp()
+    noise = draw_noise([generator(7, f"{direction} noise", int(query)) for query in queries], 3)
+    kept = float(noise_schedule(6)[4])
+    start = kept**0.5 * odds / odds.sum(dim=1, keepdim=True) + (1 - kept) ** 0.5 * noise
+    network = model.bind_denoiser(direction, *gallery, queries, candidates)
+    with torch.no_grad():
+        *_, last = ddim_steps(network, start, [4, 3, 2, 1, 0], noise_schedule(6))
+    torch.testing.assert_close(sample, last.x_k)
+    assert not torch.allclose(
+        sample, generate(tiny_retriever(spread=2.0), gallery, direction, seed=7).sample, atol=1e-4
+    )
+
+
 def test_model_takes_other_noise_levels_as_if_it_had_been_made_with_them():
     model = tiny_retriever()
     take_settings(model, replace(model.config, num_noise_levels=20, schedule="linear"))

@@ -10,7 +10,9 @@ from diffret_core.config import ScoringConfig
 from diffret_core.features import VideoFeatures
 from diffret_core.indicator import INDICATOR_FILE, Indicator, read_indicator, write_indicator
 from diffret_core.off_the_map import generator_scores, similarity_scores
+from diffret_core.randomness import generator
 from diffret_core.ranking import combined_scores, generated_probability
+from diffret_core.sampler import draw_noise
 from diffret_core.search import prepare_gallery, search
 from diffret_core.word_pairs import known_pairs
 
@@ -183,6 +185,22 @@ def test_search_without_noise_starts_from_zeros_and_takes_one_step(videos, is_pr
     assert found.levels == [1, 0] and not bool(found.states[0].any())
     torch.testing.assert_close(found.states, states, rtol=0, atol=1e-5)
     torch.testing.assert_close(found.estimates, estimates, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_search_can_start_from_the_similarity(videos, is_prepared):
+    settings = {"scoring": ScoringConfig(num_candidates=3, start_level=2)}
+    model = tiny_retriever(architecture(SMALL, text_cfg={"vocab_size": 49408}), spread=3.0, **settings)
+    found = search(model, prepare_gallery(model, videos) if is_prepared else videos, IDS, TEXT, seed=4)
+    with torch.no_grad():
+        states, estimates = walk_of_the_plain_network(model, videos, found)
+    assert found.levels == [2, 1, 0]
+    torch.testing.assert_close(found.states, states, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.estimates, estimates, rtol=0, atol=1e-5)
+    proposed = (model.logit_scale.detach() * found.similarity).softmax(dim=0)
+    noise = draw_noise([generator(4, "search noise", TEXT)], 3)[0]
+    kept = float(model.alpha_bar[2])
+    torch.testing.assert_close(found.states[0], kept**0.5 * proposed + (1 - kept) ** 0.5 * noise)
 
 
 def test_search_adds_noise_at_every_step_where_eta_asks_for_it(videos):

@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--num-candidates", type=int, metavar="N", help="candidates per query (the model's if not given)"
     )
     parser.add_argument("--num-steps", type=int, metavar="K", help="denoising steps (the model's if not given)")
+    parser.add_argument(
+        "--start-level",
+        type=int,
+        metavar="K",
+        help="start each walk at this noise level, from the similarity (a variant: the paper's start from noise)",
+    )
     parser.add_argument("--num-draws", type=int, metavar="M", help="samples per query (the model's if not given)")
     parser.add_argument(
         "--num-seeds", type=int, default=1, metavar="M", help="generate from so many noises, and give mean and spread"
@@ -135,7 +141,7 @@ def _open(arguments: argparse.Namespace, recipe: "Recipe | None", device: "torch
         model = load_released_as(arguments.released, recipe.model, mode=arguments.mode or "reference").to(device)
     else:
         model = open_model(arguments, device=device)
-    changes = {name: getattr(arguments, name) for name in ("num_candidates", "num_steps", "num_draws")}
+    changes = {name: getattr(arguments, name) for name in ("num_candidates", "num_steps", "start_level", "num_draws")}
     scoring = replace(model.config.scoring, **{name: value for name, value in changes.items() if value is not None})
     model.config = replace(model.config, scoring=scoring)
     return model

@@ -26,6 +26,8 @@ class ScoringConfig:
         num_steps: Denoising steps; the noise levels they visit are spread evenly over 1..K. None visits them all.
         num_draws: Samples drawn per query, each from its own noise; their mean counts.
         eta: Noise added at every step: 0 is deterministic, 1 that of the ancestral sampler; see `sampler.ddim_steps`.
+        start_level: Noise level at which walks start, from what the similarity says of the candidates: a variant of
+            this project's. None is the paper's model, whose walks start from noise alone, at level K.
     """
 
     num_candidates: int = 32
@@ -34,6 +36,7 @@ class ScoringConfig:
     num_steps: int | None = None
     num_draws: int = 1
     eta: float = 0.0
+    start_level: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -44,6 +47,8 @@ class ScoringConfig:
             at_least("num_steps", self.num_steps, 1)
         at_least("num_draws", self.num_draws, 1)
         fraction("eta", self.eta)
+        if self.start_level is not None:
+            at_least("start_level", self.start_level, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +115,19 @@ class ModelConfig:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be true or false")
         if not self.noise and self.num_noise_levels != 1:
             raise ValueError(f"num_noise_levels is {self.num_noise_levels}; without noise there is 1 level, one pass")
+        if self.scoring.start_level is not None and not (self.noise and self.first_level <= self.num_noise_levels):
+            raise ValueError(
+                f"start_level is {self.first_level}; a model with noise has levels 1 to {self.num_noise_levels}"
+                if self.noise
+                else f"start_level is {self.first_level}; without noise there is no walk to start: leave it out"
+            )
         one_of("mode", self.mode, get_args(Mode))
+
+    @property
+    def first_level(self) -> int:
+        """The noise level at which walks start: K, unless the scoring says where."""
+        start = self.scoring.start_level
+        return self.num_noise_levels if start is None else start
 
     @property
     def dim(self) -> int:

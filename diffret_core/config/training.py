@@ -240,5 +240,12 @@ class Recipe:
 
 
 def to_json(config: ModelConfig | Recipe) -> dict[str, Any]:
-    """Turn a configuration into plain JSON values."""
-    return dataclasses.asdict(config)
+    """Turn a configuration into plain JSON values.
+
+    The setting of a variant is left out where it is not used: runs and cells from before it existed stay the same ones.
+    """
+    values: dict[str, Any] = dataclasses.asdict(config)
+    scoring = values.get("model", values)["scoring"]
+    if scoring["start_level"] is None:
+        del scoring["start_level"]
+    return values

@@ -75,9 +75,9 @@ def ask(
 
 
 def noise_of(asked: Asked, draw: int = 0, *, seed: int = 0) -> Float[Tensor, "Q N"]:
-    """Draw the noise that the package would draw for these queries."""
+    """Draw the states in which the package would start for these queries: noise, as a rule."""
     generators = query_generators(asked.direction, asked.queries, seed=seed, draw=draw)
-    return first_state(asked.model.config, generators, asked.items.shape[1]).to(asked.rows)
+    return first_state(asked.model, generators, asked.rows.gather(1, asked.items))
 
 
 @torch.no_grad()
@@ -96,7 +96,7 @@ def walk(
         The samples, within -1..1.
     """
     alpha_bar = asked.model.alpha_bar
-    levels = sampler.noise_levels(asked.model.config.num_noise_levels, num_steps)
+    levels = sampler.noise_levels(asked.model.config.first_level, num_steps)
     samples = []
     parts = zip(asked.given, noise.split(QUERIES_AT_ONCE), asked.queries.split(QUERIES_AT_ONCE), strict=True)
     for given, start, queries in parts:

@@ -166,7 +166,7 @@ def _of_run(config: ModelConfig, num_videos: int) -> dict[str, widgets.Widget]:
     schedule = _choice("schedule", ["cosine", "linear"] if config.num_noise_levels >= 20 else [start.schedule])
     schedule.value = start.schedule
     return {
-        "num_steps": _whole("steps", start.num_steps, 1, config.num_noise_levels),
+        "num_steps": _whole("steps", start.num_steps, 1, config.first_level),
         "schedule": schedule,
         "eta": _real("eta", start.eta, 0.0, 1.0, step=0.05),
         "num_candidates": _whole("candidates", min(start.num_candidates, most_candidates), 1, most_candidates),

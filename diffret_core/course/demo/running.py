@@ -15,8 +15,9 @@ from diffret_core.course.demo.own_videos import IndexCollection
 from diffret_core.course.demo.state import DemoState
 from diffret_core.indicator import OffTheMap
 from diffret_core.ranking import combined_scores, generated_probability, order
-from diffret_core.retriever import first_state
+from diffret_core.retriever import Retriever, first_state
 from diffret_core.schedule import noise_schedule
+from diffret_core.zero_shot import ZeroShot
 
 
 class Walk(NamedTuple):
@@ -116,7 +117,7 @@ def walk(collection: DemoCollection, state: DemoState) -> Walk:
     start = time.perf_counter()
     proposal = collection.propose(state)
     items = top_candidates(proposal.similarity, state.num_candidates)
-    levels, states, estimates = _denoise(collection.model.config, state, proposal, items)
+    levels, states, estimates = _denoise(collection.model, state, proposal, items)
     states, estimates = states.cpu(), estimates.cpu()  # a GPU is waited for, then the clock is stopped
     seconds = time.perf_counter() - start
     return Walk(
@@ -132,19 +133,19 @@ def walk(collection: DemoCollection, state: DemoState) -> Walk:
 
 
 def _denoise(
-    config: ModelConfig, state: DemoState, proposal: Proposal, items: Int[Tensor, "1 N"]
+    model: Retriever | ZeroShot, state: DemoState, proposal: Proposal, items: Int[Tensor, "1 N"]
 ) -> tuple[list[int], Float[Tensor, "L M N"], Float[Tensor, "L2 M N"]]:
     """Walk from noise to an answer; where there is no generator, through no level at all."""
-    if proposal.bind is None:
+    if proposal.bind is None or not isinstance(model, Retriever):
         nothing = proposal.similarity.new_zeros(0, state.num_draws, items.shape[1])
         return [], nothing, nothing
-    levels = sampler.noise_levels(config.num_noise_levels, state.num_steps)
-    alpha_bar = noise_schedule(config.num_noise_levels, state.schedule)
+    levels = sampler.noise_levels(model.config.first_level, state.num_steps)
+    alpha_bar = noise_schedule(model.config.num_noise_levels, state.schedule)
     draws = [proposal.generator_of(state.seed, draw) for draw in range(state.num_draws)]
-    noise = first_state(config, draws, items.shape[1]).to(proposal.similarity)
-    denoise = proposal.bind(items.repeat(len(draws), 1))
-    steps = list(sampler.ddim_steps(denoise, noise, levels, alpha_bar, eta=state.eta, generators=draws))
-    return levels, torch.stack([noise, *(step.x_k for step in steps)]), torch.stack([step.x_0_hat for step in steps])
+    several = items.repeat(len(draws), 1)
+    start = first_state(model, draws, proposal.similarity.gather(1, items).expand(several.shape), alpha_bar=alpha_bar)
+    steps = list(sampler.ddim_steps(proposal.bind(several), start, levels, alpha_bar, eta=state.eta, generators=draws))
+    return levels, torch.stack([start, *(step.x_k for step in steps)]), torch.stack([step.x_0_hat for step in steps])
 
 
 def rescore(walked: Walk, state: DemoState) -> Run:
@@ -176,7 +177,7 @@ def rescore(walked: Walk, state: DemoState) -> Run:
 
 def levels_of(config: ModelConfig, num_steps: int) -> str:
     """Name the noise levels that a walk of so many steps visits, in words that stay short."""
-    levels = sampler.noise_levels(config.num_noise_levels, num_steps)
+    levels = sampler.noise_levels(config.first_level, num_steps)
     if len(levels) <= 7:
         return ", ".join(map(str, levels))
     return ", ".join(map(str, levels[:3])) + ", …, " + ", ".join(map(str, levels[-2:]))

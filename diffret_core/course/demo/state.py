@@ -49,12 +49,12 @@ class DemoState:
         self.scoring()
 
     def scoring(self) -> ScoringConfig:
-        """Give what of it a model's configuration holds.
+        """Give what of it a model's configuration holds; where walks start is the model's alone.
 
         Raises:
             ValueError: If a number is out of its range.
         """
-        names = [field.name for field in fields(ScoringConfig)]
+        names = [field.name for field in fields(ScoringConfig) if field.name != "start_level"]
         return ScoringConfig(**{name: getattr(self, name) for name in names})
 
     def needs_new_walk(self, walked: "DemoState") -> bool:
@@ -77,7 +77,7 @@ def default_state(config: ModelConfig, query: str, *, direction: Direction = "te
     return DemoState(
         query=query,
         direction=direction,
-        num_steps=config.num_noise_levels if scoring.num_steps is None else scoring.num_steps,
+        num_steps=config.first_level if scoring.num_steps is None else scoring.num_steps,
         schedule=config.schedule,
         eta=scoring.eta,
         num_candidates=scoring.num_candidates,
