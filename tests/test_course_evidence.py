@@ -38,7 +38,7 @@ def test_lines_say_which_cells_are_finished():
     (some,) = evidence.finished_lines(SOME, ["training"])
     told = "baseline (3 of 3 seeds); without_noise (2 of 3 seeds); levels_5 (1 of 3 seeds)"
     assert some == f"training, 6 of 57 cells. {told}; not computed yet: 16 of 19 arms"
-    assert evidence.finished_lines(ALL, ["sampling"]) == ["sampling, 48 of 48 cells. all arms (3 of 3 seeds)"]
+    assert evidence.finished_lines(ALL, ["sampling"]) == ["sampling, 60 of 60 cells. all arms (3 of 3 seeds)"]
 
 
 def test_lines_say_where_the_model_is_the_shipped_one():

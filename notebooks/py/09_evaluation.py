@@ -492,6 +492,10 @@ show.figure(
 )
 
 # %% [markdown]
+# The rows *start* are a variant of this project's, not the paper's: a walk that starts from what the similarity says,
+# noised to level 1, 5, 10 or 25, instead of from noise at level 50, and takes as many steps fewer. The network is the
+# baseline's, not trained again.
+#
 # **What to see.** First where the lines *end*: an effect beyond the ends is unlikely, so a short line around 0 says
 # that the setting hardly matters, a long one says little. Then whether discs and diamonds agree. Then strokes: where
 # seeds lie further apart than the line is long, the line, which knows queries only, says too little.
