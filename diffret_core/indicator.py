@@ -55,7 +55,7 @@ class OffTheMap(NamedTuple):
 
     def __str__(self) -> str:
         """Say it in a line."""
-        verdict = "probably no video matches" if self.is_off else "no sign that nothing matches"
+        verdict = "probably no video matches" if self.is_off else "nothing strange about the text"
         return f"{verdict} ({self.score} {self.value:.3f}, threshold {self.threshold:.3f})"
 
 

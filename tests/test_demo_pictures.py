@@ -263,7 +263,7 @@ def test_comparison_shows_both_runs_with_the_place_in_the_other(answer):
 
 
 @pytest.mark.parametrize(
-    ("is_off", "verdict"), [(True, "Off the map: probably no video"), (False, "On the map: there")]
+    ("is_off", "verdict"), [(True, "Off the map: probably no video"), (False, "On the map: nothing")]
 )
 def test_words_say_whether_a_sentence_is_off_the_map_and_why(is_off, verdict):
     words = off_the_map_in_words(OffTheMap("similarity", -0.4, -0.5, is_off))

@@ -656,7 +656,7 @@ for share in (0.05, 0.2, 0.5):
 
 # %% [markdown]
 # So a flag and its absence say different things. *Not flagged* never means *there is an answer*. That is why `diffret
-# search` words it as “no sign that nothing matches”.
+# search` only says “nothing strange about the text”.
 #
 # ## A leak: a threshold judged where it was chosen
 #

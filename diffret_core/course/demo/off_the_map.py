@@ -8,7 +8,7 @@ def off_the_map_in_words(told: OffTheMap) -> str:
     verdict = (
         "Off the map: probably no video here matches this sentence."
         if told.is_off
-        else "On the map: there is no sign that nothing matches."
+        else "On the map: nothing is strange about this sentence."
     )
     return (
         f"{verdict} Its strangeness, judged by {told.score}, is {told.value:.3f}; that of nearly all sentences that do "
