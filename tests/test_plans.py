@@ -228,6 +228,12 @@ def test_every_part_of_a_run_is_timed(tmp_path):
     assert plan.seconds_to_decode == pytest.approx((8 + 8 + 4) * sample.seconds_to_decode)
 
 
+@pytest.mark.parametrize("start_level", [None, 1], ids=["from noise", "from the similarity"])
+def test_generation_is_timed_wherever_walks_start(start_level):
+    model = replace(SMALL.model, scoring=replace(SMALL.model.scoring, start_level=start_level))
+    assert seconds.time_generation(model, device=CPU) > 0
+
+
 @pytest.mark.parametrize(
     ("seconds_at_most", "room", "overhead", "is_measured"),
     [
