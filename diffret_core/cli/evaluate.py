@@ -30,13 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mode",
         choices=("reference", "default"),
-        help="the released model exactly as it is (default), or with its faults corrected",
+        help="of --released; reference: exactly as it is (used if not given), default: with its faults corrected",
     )
     parser.add_argument(
         "--metrics",
         default="corrected",
         choices=("corrected", "reference"),
-        help="one rank per query (default), or as the released code counts ties and, on MSVD, captions",
+        help="corrected: one rank per query (the default); reference: as the released code counts ties and captions",
     )
     parser.add_argument(
         "--num-candidates", type=int, metavar="N", help="candidates per query (the model's if not given)"
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start-level",
         type=int,
-        metavar="K",
+        metavar="L",
         help="start each walk at this noise level, from the similarity (a variant: the paper's start from noise)",
     )
     parser.add_argument("--num-draws", type=int, metavar="M", help="samples per query (the model's if not given)")
