@@ -127,7 +127,7 @@ def indicate(
     if indicator.score not in scores:
         query = torch.zeros(1, dtype=torch.long, device=similarity.device)
         proposed = similarity.sort(dim=1, descending=True).values[:, : given.own.shape[1]]
-        scores = block_scores(model, "text_to_video", network, given, proposed, query, seed=seed)
+        scores = block_scores(model, "text_to_video", network, given, query, similarity=proposed, seed=seed)
     if indicator.score not in scores:
         raise ValueError(f"the indicator goes by {indicator.score!r}, of which this model knows nothing")
     value = float(scores[indicator.score])

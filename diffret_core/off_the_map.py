@@ -96,7 +96,7 @@ def generator_scores(
     num_done = 0
     for queries, network, given in conditioned_blocks(model, direction, texts, videos, items):
         proposed = rows[queries].gather(1, items[queries])
-        found.append(block_scores(model, direction, network, given, proposed, queries, seed=seed))
+        found.append(block_scores(model, direction, network, given, queries, similarity=proposed, seed=seed))
         num_done += len(queries)
         if progress is not None:
             progress(num_done, len(items))
@@ -109,9 +109,9 @@ def block_scores(
     direction: Direction,
     network: PreparedDenoiser,
     given: Conditioned,
-    similarity: Float[Tensor, "B N"],
     queries: Int[Tensor, " B"],
     *,
+    similarity: Float[Tensor, "B N"],
     seed: int,
 ) -> dict[str, Tensor]:
     """Score a block of queries by what is generated for them; see `generator_scores`.
@@ -121,8 +121,8 @@ def block_scores(
         direction: Which side asks.
         network: Its prepared network for that direction.
         given: What that needs of the queries and their candidates.
-        similarity: Similarity of those candidates.
         queries: Numbers of the queries, from which their noise follows.
+        similarity: Similarity of their candidates.
         seed: Seed of all noise.
 
     Returns:

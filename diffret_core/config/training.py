@@ -240,10 +240,7 @@ class Recipe:
 
 
 def to_json(config: ModelConfig | Recipe) -> dict[str, Any]:
-    """Turn a configuration into plain JSON values.
-
-    The setting of a variant is left out where it is not used: runs and cells from before it existed stay the same ones.
-    """
+    """Turn a configuration into plain JSON values; a variant that is not used is left out, as before it existed."""
     values: dict[str, Any] = dataclasses.asdict(config)
     scoring = values.get("model", values)["scoring"]
     if scoring["start_level"] is None:
