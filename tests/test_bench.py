@@ -15,6 +15,7 @@ from diffret_core.bench import clock, growth, sampler, search, similarity, stage
 from diffret_core.bench.encode import bench_encode
 from diffret_core.bench.inputs import Sizes, make_case, make_texts, make_videos
 from diffret_core.bench.machine import Machine, Work, measure_machine
+from diffret_core.cli.bench import USED
 from diffret_core.cli.main import main
 from diffret_core.denoiser_compiled import Walk
 from diffret_core.denoiser_prepared import PreparedDenoiser
@@ -285,17 +286,22 @@ def quick(monkeypatch):
     """The machine is not measured, and every bench is small."""
     monkeypatch.setattr(diffret_core.bench.machine, "measure_machine", lambda device: MACHINE)
     sizes = {name: str(value) for name, value in SMALLEST._asdict().items()}
-    return [word for name, value in sizes.items() for word in (f"--{name}", value)] + ["--repeats", "1"]
+
+    def options(what):
+        used = [name for name in sizes if name in USED[what]]
+        return [word for name in used for word in (f"--{name}", sizes[name])] + ["--repeats", "1"]
+
+    return options
 
 
 def test_bench_prints_one_json_document(quick, capsys):
-    assert main(["bench", "stage2", "--json", "--device", "cpu", *quick]) == 0
+    assert main(["bench", "stage2", "--json", "--device", "cpu", *quick("stage2")]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert len(rows) == 4 and all(set(row) >= FIELDS for row in rows)
 
 
 def test_bench_prints_a_table(quick, capsys):
-    assert main(["bench", "similarity", "--device", "cpu", "--threads", "1", *quick]) == 0
+    assert main(["bench", "similarity", "--device", "cpu", "--threads", "1", *quick("similarity")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith(similarity.PLAIN) and lines[2].startswith(similarity.BLOCKS)
     assert "part a sixteenth of 5 x 6" in lines[3]
@@ -304,10 +310,10 @@ def test_bench_prints_a_table(quick, capsys):
 def test_bench_chooses_sizes_and_extent(quick, monkeypatch):
     asked = []
     monkeypatch.setattr(sampler, "bench_sampler", lambda *a, **b: asked.append((*a, b)) or [])
-    assert main(["bench", "sampler", "--device", "cpu", "--full", "--json", *quick]) == 0
+    assert main(["bench", "sampler", "--device", "cpu", "--full", "--json", *quick("sampler")]) == 0
     assert main(["bench", "sampler", "--device", "cpu", "--levels", "7", "--json"]) == 0
     assert asked == [
-        (SMALLEST, MACHINE, {"full": True, "repeats": 1}),
+        (SMALLEST._replace(words=sampler.SIZES.words), MACHINE, {"full": True, "repeats": 1}),
         (sampler.SIZES._replace(levels=7), MACHINE, {"full": False}),
     ]
 
@@ -317,8 +323,24 @@ def test_bench_chooses_sizes_and_extent(quick, monkeypatch):
     [(["--candidates", "0"], "candidates is 0"), (["--threads", "0"], "threads is 0"), (["--dim", "3"], "dim is 3")],
 )
 def test_bench_refuses_what_cannot_work_in_one_line(options, complaint, quick, capsys):
-    assert main(["bench", "sampler", "--device", "cpu", *quick, *options]) == 1
+    assert main(["bench", "sampler", "--device", "cpu", *quick("sampler"), *options]) == 1
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("what", "option"),
+    [
+        ("sampler", ["--words", "3"]),
+        ("stage2", ["--full"]),
+        ("similarity", ["--levels", "0"]),
+        ("encode", ["--dim", "64"]),
+        ("search", ["--full"]),
+        ("sampler", ["--model", "runs/seed1"]),
+    ],
+)
+def test_bench_refuses_an_option_that_would_change_nothing(what, option, quick, capsys):
+    assert main(["bench", what, "--device", "cpu", *quick(what), *option]) == 1
+    assert f"{option[0]} means nothing to the bench of {what}" in capsys.readouterr().err
 
 
 def test_made_features_have_the_size_that_clip_gives():

@@ -12,13 +12,20 @@ if TYPE_CHECKING:
     from diffret_core.bench.machine import Machine
 
 HELP = "Time the plain and the fast way in one run, beside the least time that the machine could take."
-WHAT = ("sampler", "stage2", "similarity", "encode", "search")
 SIZES = ("queries", "candidates", "levels", "dim", "frames", "words", "videos")
+USED = {  # options that mean something to each bench, besides those that all of them take
+    "sampler": ("queries", "candidates", "levels", "dim", "frames", "videos", "full"),
+    "stage2": ("queries", "candidates", "levels", "dim", "frames", "videos"),
+    "similarity": ("queries", "dim", "frames", "words", "videos", "full"),
+    "encode": ("queries", "videos", "model"),
+    "search": ("queries", "candidates", "levels", "dim", "frames", "videos", "model"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("what", choices=WHAT, help="what to time; without --full it ends within 5 minutes on two cores")
+    help_text = "what to time; without --full it ends within 5 minutes on two cores"
+    parser.add_argument("what", choices=tuple(USED), help=help_text)
     for name in SIZES:
         parser.add_argument(f"--{name}", type=int, metavar="N", help=f"number of {name} (the bench's own if not given)")
     parser.add_argument("--repeats", type=int, metavar="N", help="how often each way is timed; the best counts")
@@ -33,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from diffret_core.bench.rows import use_threads
     from diffret_core.retriever import choose_device
 
+    _check_used(arguments)
     use_threads(arguments.threads)
     rows = _rows(arguments, choose_device(arguments.device))
     if arguments.json:
@@ -42,6 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(rows)
     return 0
+
+
+def _check_used(arguments: argparse.Namespace) -> None:
+    used, given = USED[arguments.what], {**vars(arguments), "full": arguments.full or None}
+    unused = [name for name in (*SIZES, "full", "model") if given[name] is not None and name not in used]
+    if unused:
+        options = ", ".join(f"--{name}" for name in used)
+        raise ValueError(f"--{unused[0]} means nothing to the bench of {arguments.what}; it takes {options}")
 
 
 def _rows(arguments: argparse.Namespace, device: "torch.device") -> list[dict[str, Any]]:
