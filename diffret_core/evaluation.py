@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from diffret_core.config import DIRECTIONS, Direction, ScoringConfig
 from diffret_core.metrics import (
     TieRule,
+    best_in_group,
     bootstrap_interval,
     paired_bootstrap_interval,
     retrieval_metrics,
@@ -87,6 +88,14 @@ def ranks_of_rows(
     """Rank each query's target by every method, and by what `normalisation` adds: the rows of `evaluate`, by name."""
     rows = _rows(scores[direction], direction, video_of_text, scoring, rules=rules, normalisation=normalisation)
     return {name: _ranks(items, direction, video_of_text, rules) for name, items in rows}
+
+
+def similarity_ranks(
+    similarity: Float[Tensor, "T V"], direction: Direction, video_of_text: Int[Tensor, " T"]
+) -> Int[Tensor, " R"]:
+    """Rank each query's target by the similarity alone, where no generator is at hand; as `direction_ranks` does."""
+    items = similarity if direction == "text_to_video" else best_in_group(similarity, video_of_text)
+    return _ranks(items, direction, video_of_text, "corrected")
 
 
 def evaluate(

@@ -1,8 +1,6 @@
 """What lesson 09 shows: the studies in any state of being finished, the forest plot, the ceiling, single cases."""
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +11,6 @@ from diffret_core.course import cases, evidence
 from diffret_core.course.ceiling_figure import Reach, ceiling_figure, reach
 from diffret_core.course.forest_figure import forest_figure
 from diffret_core.course.intervals_figure import OnRow, broken_line, intervals_figure
-from diffret_core.locations import ROOT
 from diffret_core.scenes.claims import ActorClaim, Claim
 from diffret_core.scenes.scene import Actor, Scene
 from diffret_core.studies import STUDIES
@@ -34,10 +31,10 @@ ARMS = sum(len(STUDIES[name].arms) - 1 for name in evidence.GRIDS) + 1
 
 def test_lines_say_which_cells_are_finished():
     (none,) = evidence.finished_lines(NOTHING, ["training"])
-    assert none == "training, 0 of 57 cells. not computed yet: 19 of 19 arms"
+    assert none == "training, 0 of 42 cells. not computed yet: 14 of 14 arms"
     (some,) = evidence.finished_lines(SOME, ["training"])
     told = "baseline (3 of 3 seeds); without_noise (2 of 3 seeds); levels_5 (1 of 3 seeds)"
-    assert some == f"training, 6 of 57 cells. {told}; not computed yet: 16 of 19 arms"
+    assert some == f"training, 6 of 42 cells. {told}; not computed yet: 11 of 14 arms"
     assert evidence.finished_lines(ALL, ["sampling"]) == ["sampling, 60 of 60 cells. all arms (3 of 3 seeds)"]
 
 
@@ -216,25 +213,3 @@ def test_wrong_video_is_wrong_about_the_one_thing_it_shows_otherwise(changes, ab
 def test_what_a_caption_does_not_say_is_not_what_is_wrong():
     silent = Claim((replace(ACTOR, size=None),))
     assert cases.wrong_about(silent, shown(motions=("up", "up"), size="large")) == "motion"
-
-
-# --- quoted ----------------------------------------------------------------------------------------------------------
-
-
-def test_table_is_quoted_from_the_page_as_it_stands(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("| not | this |\n\n**Here** it is:\n\n| a | b |\n|---|---|\n| 1 | |\n\n| later | x |\n")
-    assert evidence.quoted_table(page, "**Here**") == [["a", "b"], ["1", ""]]
-    with pytest.raises(ValueError, match="has no table below a line that begins with"):
-        evidence.quoted_table(page, "**There**")
-
-
-def test_notebook_quotes_a_table_that_the_results_have():
-    code = (ROOT / "notebooks" / "py" / "09_evaluation.py").read_text(encoding="utf-8")
-    heading = re.search(r'"results.md", "(.+?)"', " ".join(code.split()))[1]
-    header, *rows = evidence.quoted_table(Path(ROOT) / "docs" / "results.md", heading)
-    assert header[1:4] == ["similarity of all videos", "generator", "combined"]
-    *lists, paired = [row[0] for row in rows]
-    assert lists == ["validation", "test", "shifted domain", "unseen pairs"]
-    assert paired.startswith("shipped combined minus this similarity, test")
-    assert header[0] == "list" and header[-1] == "shipped: similarity, combined"

@@ -7,7 +7,14 @@ import torch
 from tiny_models import random_features, tiny_retriever
 
 from diffret_core.config import DIRECTIONS, ScoringConfig
-from diffret_core.evaluation import Normalisation, choose_scoring, direction_ranks, evaluate, over_seeds
+from diffret_core.evaluation import (
+    Normalisation,
+    choose_scoring,
+    direction_ranks,
+    evaluate,
+    over_seeds,
+    similarity_ranks,
+)
 from diffret_core.features import TextFeatures
 from diffret_core.normalisation import query_bank
 from diffret_core.retriever import Generated
@@ -66,6 +73,14 @@ def test_ranks_of_a_video_are_those_of_its_best_caption():
     scores = {V2T: DirectionScores(similarity.T.contiguous(), generated)}
     ranks = direction_ranks(scores, V2T, "similarity", torch.tensor([0, 0, 1]), ScoringConfig())
     assert ranks.tolist() == [1, 2]  # video 0: 0.8 against 0.2; video 1: its 0.4 against 0.9
+
+
+def test_similarity_alone_is_ranked_as_beside_a_generator():
+    similarity = torch.tensor([[0.1, 0.9], [0.8, 0.3], [0.2, 0.4]])  # texts 0 and 1 are of video 0, text 2 of video 1
+    own = torch.tensor([0, 0, 1])
+    assert similarity_ranks(similarity, T2V, own).tolist() == [2, 1, 1]
+    assert similarity_ranks(similarity, V2T, own).tolist() == [1, 2]
+    assert similarity_ranks(HAND[V2T].similarity.T, V2T, OWN).tolist() == [1, 1, 3]
 
 
 def test_equal_scores_count_against_the_target():

@@ -91,6 +91,19 @@ def test_settings_are_changed_by_name():
     assert same == recipe("msrvtt")
 
 
+def test_settings_of_one_of_several_parts_are_changed_by_its_number():
+    base = recipe("tiny")
+    made = with_settings(base, ["pretraining.3.num_steps=1100", "pretraining.1.learning_rate=1e-4"])
+    assert [phase.num_steps for phase in made.pretraining] == [800, 1200, 1100]
+    assert [phase.learning_rate for phase in made.pretraining] == [1e-4, 5e-4, 5e-4]
+    assert dataclasses.replace(made, pretraining=base.pretraining) == base
+    for number in ("0", "4", "-1", "last"):
+        with pytest.raises(ValueError, match=f"there is no part '{number}'; there are 1, 2, 3"):
+            with_settings(base, [f"pretraining.{number}.num_steps=3"])
+    with pytest.raises(ValueError, match="there is no setting 'steps'"):
+        with_settings(base, ["pretraining.1.steps=3"])
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -106,6 +119,8 @@ def test_settings_are_changed_by_name():
         ("contrastive.weight_decay=true", "True cannot stand for 0.2"),
         ("contrastive.batch_size=1", "batch_size is 1; it must be at least 2"),
         ("contrastive.average_decay=high", "'high' is of the wrong kind"),
+        ("pretraining.1.num_steps=3", "there is no part '1'; there are none"),
+        ("pretraining=3", "only single numbers"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(setting, message):

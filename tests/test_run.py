@@ -15,7 +15,7 @@ from diffret_core.scores import score_all
 from diffret_core.training import first_stage, run
 from diffret_core.training.generation import generation_trainer
 from diffret_core.training.pairs import TrainingPairs
-from diffret_core.training.run import train
+from diffret_core.training.run import train, train_first_stage
 from diffret_core.training.second_stage import second_stage_data
 
 
@@ -211,6 +211,18 @@ def short_recipe(*, seed=0, **generation):
 def interrupt_in_stage_2(what, *_):
     if what == "stage 2":
         raise KeyboardInterrupt
+
+
+def test_stage_1_alone_is_that_of_the_whole_run_which_goes_on_from_it(finished, collection, tmp_path):
+    output, metrics = finished
+    folder = train_first_stage(tiny_recipe(), collection, tmp_path)
+    assert folder == tmp_path / "stage1"
+    assert {path.name for path in tmp_path.iterdir()} == {"log.jsonl", "recipe.json", "stage1"}
+    both = weights(folder), weights(output / "stage1")
+    assert all(torch.equal(both[0][name], both[1][name]) for name in both[1])
+    assert train(tiny_recipe(), collection, tmp_path) == metrics
+    both = weights(tmp_path), weights(output)
+    assert all(torch.equal(both[0][name], both[1][name]) for name in both[1])
 
 
 def test_stage_2_alone_gives_the_model_of_the_whole_run(finished, collection, tmp_path):

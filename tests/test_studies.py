@@ -1,6 +1,7 @@
 """Studies: declared grids, cells that are kept and resumed, the table, and the page that is written from it."""
 
 import functools
+import itertools
 import json
 import os
 import shutil
@@ -39,6 +40,7 @@ from diffret_core.studies.table import FILES, StudyTable, read_study, write_tabl
 from diffret_core.word_pairs import known_pairs
 
 LISTS = ("validation", "test", "shifted", "unseen_pairs")
+KEY = ("arm", "seed", "list", "direction", "method")
 NUM_VIDEOS = 12
 
 
@@ -102,7 +104,10 @@ def test_every_arm_differs_from_the_baseline_in_its_settings_only(declared):
     wholes = [with_settings(base, arm.settings) for arm in declared.arms]
     assert all(one != base for one in wholes[1:])
     for arm, whole in zip(declared.arms, wholes, strict=True):
-        assert replace(whole, model=base.model, generation=base.generation) == base  # nothing before stage 2
+        of_stage_1 = (
+            {} if arm.name != "all_videos" else {one: getattr(base, one) for one in ("pretraining", "contrastive")}
+        )
+        assert replace(whole, model=base.model, generation=base.generation, **of_stage_1) == base
         assert len(declared.seeds) >= 3
         assert arm.factor in (*declared.baseline, "")
     assert len({json.dumps(str(one)) for one in wholes}) == len(wholes)
@@ -114,9 +119,6 @@ def test_levels_of_the_baseline_are_those_of_the_recipe():
     assert said["noise levels in training"] == said["levels in sampling"] == base.model.num_noise_levels
     assert (base.model.schedule, base.generation.loss, base.generation.negatives) == ("cosine", "kl", "split")
     assert said["candidates in training"] == base.generation.num_candidates
-    assert said["pool of negatives"] == base.generation.negative_pool
-    assert said["scale of the loss"] == base.generation.loss_scale
-    assert said["views of each video"] == base.generation.num_views
     assert said["candidates in use"] == base.model.scoring.num_candidates
     assert (said["draws"], said["eta"]) == (base.model.scoring.num_draws, base.model.scoring.eta)
 
@@ -156,7 +158,7 @@ def test_table_has_a_row_for_each_arm_seed_list_direction_and_method(folder):
         for direction in DIRECTIONS
         for method in METHODS
     ]
-    columns = ("study", "arm", "seed", "list", "direction", "method")
+    columns = ("study", *KEY)
     assert [tuple(row[column] for column in columns) for row in table.rows] == expected
     for row in table.rows:
         assert row["num_queries"] == NUM_VIDEOS and row["trained_for"] > 0
@@ -341,9 +343,9 @@ def test_shipped_and_trained_models_are_not_taken_for_each_other(study, folder, 
 # kept and resumed
 
 
-def without_clock(folder):
-    rows = [{**row, "seconds": 0, "trained_for": 0} for row in read_study(folder / "training").rows]
-    return rows, [(name, ranks.tolist()) for name, ranks in read_study(folder / "training").ranks.items()]
+def without_clock(folder, name="training"):
+    rows = [{**row, "seconds": 0, "trained_for": 0} for row in read_study(folder / name).rows]
+    return rows, [(of, ranks.tolist()) for of, ranks in read_study(folder / name).ranks.items()]
 
 
 def test_finished_cells_are_not_computed_again(study, folder, monkeypatch):
@@ -357,7 +359,10 @@ def test_finished_cells_are_not_computed_again(study, folder, monkeypatch):
 def test_cells_of_one_process_share_what_stage_2_learns_from(study, tmp_path, monkeypatch):
     made, make = [], setting_module.second_stage_data
     monkeypatch.setattr(setting_module, "second_stage_data", lambda *given: made.append(given[1]) or make(*given))
-    assert study("training", tmp_path, "--arms", "baseline,scale_10,one_view") == 0
+    declared = STUDIES["training"]
+    other = Arm("one_view", "videos", "in one view", ("generation.num_views=1",))
+    monkeypatch.setitem(STUDIES, "training", replace(declared, arms=(*declared.arms, other)))
+    assert study("training", tmp_path, "--arms", "baseline,linear,one_view") == 0
     assert [one.generation.num_views for one in made] == [2, 1]
 
 
@@ -394,7 +399,23 @@ def test_seconds_of_a_run_are_those_of_all_its_sessions(tmp_path):
     clock = [("stage 1", 50.0), ("stage 2", 1.0), ("stage 2", 4.0), ("stage 2", 0.5), ("stage 2", 2.0)]
     lines = [json.dumps({"stage": stage, "step": 1, "seconds": seconds}) for stage, seconds in clock]
     (tmp_path / "log.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    assert seconds_of_log(tmp_path) == 6.0
+    assert seconds_of_log(tmp_path) == 56.0
+
+
+def test_stage_1_of_all_videos_is_measured_by_its_own_similarity_alone(study, tmp_path, monkeypatch):
+    options = ("first_stage", tmp_path, "--arms", "all_videos", "--seeds", "1,2")
+    assert study(*options) == 0
+    table, runs = read_study(tmp_path / "first_stage"), tmp_path / "first_stage" / "all_videos"
+    assert {row["method"] for row in table.rows} == {"similarity"}
+    assert {(row["list"], row["direction"]) for row in table.rows} == set(itertools.product(LISTS, DIRECTIONS))
+    assert all(row["trained_for"] > 0 and row["gain"] == 0 for row in table.rows)
+    assert not list(runs.rglob("metrics.json")) and not list(runs.rglob("*_state.safetensors"))
+    weights = [(runs / seed / "run" / "stage1" / "weights.safetensors").read_bytes() for seed in ("seed1", "seed2")]
+    assert weights[0] != weights[1] != (tmp_path / "shipped" / "stage1" / "weights.safetensors").read_bytes()
+    monkeypatch.setattr("diffret_core.training.run.train_encoders", None)
+    (runs / "seed1" / "rows.json").unlink()  # interrupted before it was measured
+    assert study(*options) == 0
+    assert without_clock(tmp_path, "first_stage")[1] == [(name, one.tolist()) for name, one in table.ranks.items()]
 
 
 # mistakes
@@ -404,7 +425,7 @@ def test_seconds_of_a_run_are_those_of_all_its_sessions(tmp_path):
     ("options", "line"),
     [
         (["nothing"], "there is no study 'nothing'; choose one of: training, sampling, scoring"),
-        ([], "name a study, of training, sampling, scoring, ood; --list says what they are"),
+        ([], "name a study, of training, sampling, scoring, first_stage, ood; --list says what they are"),
         (["training", "--arms", "baseline,bigger"], "study training has no arm 'bigger'; choose of: baseline, "),
         (["training", "--seeds", "one"], "--seeds is 'one'; give whole numbers such as 1,2,3"),
         (["training", "--ship", "--miniature"], "--ship goes without --miniature: those figures mean nothing"),
@@ -414,6 +435,7 @@ def test_seconds_of_a_run_are_those_of_all_its_sessions(tmp_path):
             "the shipped stage 1 is that of the samples; give your own run with --stage1",
         ),
         (["training", "--shipped"], "study training makes its own models; leave out --shipped"),
+        (["first_stage", "--shipped"], "study first_stage makes its own models; leave out --shipped"),
         (["ood", "--shipped", "--stage1", "x"], "--shipped measures the model of the samples; leave out --stage1"),
         (["training", "--stage1", "nowhere"], "nowhere: holds no stage 1; give the folder of a run of `diffret train`"),
     ],
@@ -524,6 +546,34 @@ def test_report_has_a_row_for_each_arm_and_direction_whose_numbers_are_the_table
         gain = table.mean("gain", method="combined", **of)
         assert own["gain"].startswith(f"{gain:+.1f} (") and len(own["of each seed"].split(", ")) == 2
         assert (own["against the baseline"] == "") == (arm == "baseline")
+
+
+def test_report_of_an_arm_without_a_generator_sets_it_beside_the_baseline():
+    lists = ("validation", "test", "shifted")
+    both = study_table({"baseline": (1, 2)}, lists=lists), study_table({"all_videos": (2, 3)}, lists=lists)
+    rows = both[0].rows + [row for row in both[1].rows if row["method"] == "similarity"]
+    arms = [{"name": arm, "factor": "", "level": ""} for arm in ("baseline", "all_videos")]
+    about = {"study": "made", "what": "?", "arms": arms, "num_cells": 6, "finished": ["baseline/1", "all_videos/2"]}
+    about |= {"hours": 1, "threads": 1, "torch": "2", "date": "today", "commit": None, "stage1_sha256": "0" * 64}
+    ranks = both[0].ranks | both[1].ranks
+    rows = [{**row, "R@1": 100 * float((ranks[*(row[key] for key in KEY)] == 1).double().mean())} for row in rows]
+    table = StudyTable(rows, ranks, about)
+    lines = [
+        line.strip("| ").split(" | ") for line in report(table).splitlines() if "-video" in line or "video-" in line
+    ]
+    expected = [(name, direction.replace("_", "-")) for name in lists[1:] for direction in DIRECTIONS]
+    assert [tuple(line[1:3]) for line in lines] == expected
+    for line, (name, direction) in zip(lines, itertools.product(lists[1:], DIRECTIONS), strict=True):
+        recall = {
+            (arm, seed, method): 100 * float((ranks[arm, seed, name, direction, method] == 1).double().mean())
+            for arm, seed, method in (("all_videos", 2, "similarity"), ("all_videos", 3, "similarity"))
+            + tuple(("baseline", seed, method) for seed in (1, 2) for method in METHODS)
+        }
+        alone = [recall["all_videos", seed, "similarity"] for seed in (2, 3)]
+        assert line[3:5] == [f"{sum(alone) / 2:.1f}", f"2: {alone[0]:.1f}, 3: {alone[1]:.1f}"]
+        means = [sum(recall["baseline", seed, method] for seed in (1, 2)) / 2 for method in METHODS]
+        assert line[5:8] == [f"{mean:.1f}" for mean in means]
+        assert line[8].startswith(f"{recall['baseline', 2, 'combined'] - alone[0]:+.1f} (")  # on the seed of both
 
 
 def test_report_names_seeds_and_what_is_not_finished():

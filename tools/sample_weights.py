@@ -75,18 +75,6 @@ def varied(*, seed: int = 0, model: dict[str, Any] | None = None, **stages: dict
     return make
 
 
-def all_videos() -> Recipe:
-    """Make `tiny` with everything before stage 2 on all videos; what stage 2 took is spent on pre-training."""
-    base = tiny(seed=1)
-    *before, last = base.pretraining
-    return replace(
-        base,
-        pretraining=(*before, replace(last, num_steps=last.num_steps + 500)),
-        contrastive=replace(base.contrastive, num_videos=None),
-        generation=replace(base.generation, first_video=0, num_videos=4000),
-    )
-
-
 ARMS = {
     "seed1": Run("shipped: recipe tiny with seed 1", varied(seed=1)),
     "seed2": Run("another seed of stage 2", varied(seed=2), stage1="seed1"),
@@ -100,9 +88,6 @@ ARMS = {
         "stage 2 on the 4,000 videos that stage 1 was fitted to",
         varied(seed=1, generation={"first_video": 0, "num_videos": 4000}),
         stage1="seed1",
-    ),
-    "all_videos": Run(
-        "all before stage 2 on all 8,000 videos with the compute of both stages, stage 2 on half of them", all_videos
     ),
     "raw": Run("features as they come", varied(seed=1, model={"normalise_for_denoiser": False}), stage1="seed1"),
     "hardest": Run(

@@ -24,7 +24,9 @@ TEST_LISTS = {"shifted": "MSRVTT_shifted_test.csv", "unseen_pairs": "MSRVTT_unse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="training, sampling, scoring or ood; or report")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="training, sampling, scoring, first_stage or ood; or report"
+    )
     parser.add_argument("--list", action="store_true", help="print the studies, or the arms of one")
     parser.add_argument("--arms", metavar="A,B", help="these arms only")
     parser.add_argument("--seeds", metavar="1,2", help="these seeds only")
@@ -84,8 +86,8 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
         raise ValueError("--ship goes without --miniature: those figures mean nothing")
     if arguments.ship and arguments.data:
         raise ValueError("--ship puts a study of the samples beside them; leave it out with --data")
-    if arguments.shipped and study.name == "training":
-        raise ValueError("study training makes its own models; leave out --shipped")
+    if arguments.shipped and study.name in ("training", "first_stage"):
+        raise ValueError(f"study {study.name} makes its own models; leave out --shipped")
     if arguments.shipped and (arguments.stage1 or arguments.data):
         raise ValueError("--shipped measures the model of the samples; leave out --stage1 and --data")
     arms = [study.arm(name) for name in arguments.arms.split(",")] if arguments.arms else study.arms

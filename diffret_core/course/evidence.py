@@ -120,10 +120,16 @@ def effects_of(tables: Tables, row: Row, view: View) -> dict[Direction, Effect]:
 
 
 def compared(
-    tables: Tables, study: str, mine: tuple[str, str], other: tuple[str, str], direction: Direction
+    tables: Tables,
+    study: str,
+    mine: tuple[str, str],
+    other: tuple[str, str],
+    direction: Direction,
+    *,
+    name: str = TEST,
 ) -> Effect | None:
-    """Compare two arms and methods of a study on test; None if that is not computed yet. See `studies.effects`."""
-    return effect(tables[study], mine, other, direction) if study in tables else None
+    """Compare two arms and methods of a study on a list; None if that is not computed yet. See `studies.effects`."""
+    return effect(tables[study], mine, other, direction, name=name) if study in tables else None
 
 
 def told(found: Effect | None) -> str:
@@ -134,29 +140,6 @@ def told(found: Effect | None) -> str:
     if len(found.of_seeds) < NUM_SEEDS:
         return f"{found!s:22} a lead, {len(found.of_seeds)} of {NUM_SEEDS} seeds (seeds: {of_seeds})"
     return f"{found!s:22} {found.verdict} (seeds: {of_seeds})"
-
-
-def quoted_table(page: Path, heading: str) -> list[list[str]]:
-    """Read the first table below a line of a Markdown page, its header first, without the line of dashes.
-
-    Args:
-        page: The page.
-        heading: How that line begins.
-
-    Raises:
-        ValueError: If there is no such line, or no table below it.
-    """
-    lines = iter(page.read_text(encoding="utf-8").splitlines())
-    below = next((True for line in lines if line.startswith(heading)), False)
-    table: list[list[str]] = []
-    for line in lines if below else ():
-        if line.startswith("|"):
-            table.append([cell.strip() for cell in line.strip("|").split("|")])
-        elif table:
-            break
-    if not table:
-        raise ValueError(f"{page}: has no table below a line that begins with {heading!r}")
-    return [table[0], *table[2:]]
 
 
 def _names(arms: Sequence[str], study: Study) -> str:

@@ -15,7 +15,8 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 
     Args:
         recipe: The recipe.
-        settings: "NAME=VALUE" each: a field of the recipe or, with a dot, of one of its parts; the value as in JSON.
+        settings: "NAME=VALUE" each: a field of the recipe or, with a dot, of one of its parts, such as
+            contrastive.num_steps or pretraining.1.num_steps; the value as in JSON.
 
     Raises:
         ValueError: If there is no such setting, or it cannot have that value.
@@ -40,6 +41,8 @@ def _changed(part: Part, path: Sequence[str], value: Any, setting: str) -> Part:
     if path[0] not in fields:
         raise ValueError(f"{setting}: there is no setting {path[0]!r}; there are {', '.join(fields)}")
     current = getattr(part, path[0])
+    if isinstance(current, tuple) and len(path) > 2:
+        return dataclasses.replace(part, **{path[0]: _one_changed(current, path[1:], value, setting)})  # type: ignore[type-var]
     if dataclasses.is_dataclass(current):
         if len(path) == 1:
             raise ValueError(f"{setting}: {path[0]} has settings of its own; name one, such as {_example(current)}")
@@ -54,6 +57,15 @@ def _changed(part: Part, path: Sequence[str], value: Any, setting: str) -> Part:
         return dataclasses.replace(part, **{path[0]: value})  # type: ignore[type-var]
     except TypeError:  # a word where a number may stand
         raise ValueError(f"{setting}: {value!r} is of the wrong kind") from None
+
+
+def _one_changed(parts: tuple[Part, ...], path: Sequence[str], value: Any, setting: str) -> tuple[Part, ...]:
+    """Change one of several parts, which are counted from 1, as in the log."""
+    numbers = [str(number) for number in range(1, len(parts) + 1)]
+    if path[0] not in numbers:
+        raise ValueError(f"{setting}: there is no part {path[0]!r}; there are {', '.join(numbers) or 'none'}")
+    place = numbers.index(path[0])
+    return (*parts[:place], _changed(parts[place], path[1:], value, setting), *parts[place + 1 :])
 
 
 def _example(part: Any) -> str:

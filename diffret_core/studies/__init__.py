@@ -2,11 +2,12 @@
 
 from diffret_core.studies.declaration import Arm, Study
 from diffret_core.studies.detection import OOD
+from diffret_core.studies.first_stage import FIRST_STAGE
 from diffret_core.studies.sampling import SAMPLING
 from diffret_core.studies.scoring import SCORING
 from diffret_core.studies.training import TRAINING
 
-STUDIES: dict[str, Study] = {study.name: study for study in (TRAINING, SAMPLING, SCORING, OOD)}
+STUDIES: dict[str, Study] = {study.name: study for study in (TRAINING, SAMPLING, SCORING, FIRST_STAGE, OOD)}
 
 
 def study_named(name: str) -> Study:

@@ -82,9 +82,9 @@ def kept_cell(cell: Cell) -> Measured:
 
 
 def seconds_of_log(run: Path) -> float:
-    """Add up the seconds of all sessions in which a run took the steps of stage 2; 0 where nothing was trained."""
+    """Add up the seconds of all sessions in which a run took its steps; 0 where nothing was trained."""
     path = run / "log.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    clock = [entry["seconds"] for entry in map(json.loads, lines) if entry["stage"] == "stage 2"]
+    clock = [entry["seconds"] for entry in map(json.loads, lines)]
     ends = [now for now, later in zip(clock, [*clock[1:], 0.0], strict=False) if later < now]
     return round(float(sum(ends)), 1)

@@ -3,19 +3,21 @@
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Int
 from torch import Tensor
 
-from diffret_core.config import DIRECTIONS, Direction
-from diffret_core.evaluation import Normalisation, choose_scoring, ranks_of_rows
+from diffret_core.config import DIRECTIONS, Direction, ScoringConfig
+from diffret_core.evaluation import Normalisation, choose_scoring, ranks_of_rows, similarity_ranks
+from diffret_core.galleries import encode_gallery
 from diffret_core.metrics import bootstrap_interval, paired_bootstrap_interval, retrieval_metrics
 from diffret_core.normalisation import BETA
 from diffret_core.querybanks import query_banks
 from diffret_core.randomness import numpy_generator
 from diffret_core.retriever import Retriever
-from diffret_core.scores import DirectionScores, score_all
+from diffret_core.scores import compare, score_all
 from diffret_core.studies.declaration import Measured
 from diffret_core.studies.setting import VALIDATION, Setting
 
@@ -42,9 +44,33 @@ def measure_model(model: Retriever, setting: Setting, *, bank_size: int = 0) -> 
             ranks = ranks_of_rows(
                 scores, direction, gallery.video_of_text, model.config.scoring, normalisation=normalisation
             )
-            rows = _rows(direction, ranks, scores[direction], model)
-            found.rows.extend({"list": name, **row, "seconds": seconds} for row in rows)
-            found.ranks.update({f"{name}/{direction}/{method}": one.cpu() for method, one in ranks.items()})
+            num_candidates = scores[direction].generated.candidates.shape[1]
+            rows = _rows(direction, ranks, model.config.scoring, num_candidates)
+            _add(found, ranks, rows, name=name, seconds=seconds)
+    return found
+
+
+def measure_similarity(model: Retriever, setting: Setting, cache_folder: Path) -> Measured:
+    """Measure the similarity of a model with encoders of its own on every list; nothing is chosen.
+
+    Args:
+        model: The model.
+        setting: The lists.
+        cache_folder: Where features of videos are kept, beside the encoders that made them.
+    """
+    found = Measured([], {})
+    for name, (collection, split) in setting.lists.items():
+        encoding, started = partial(setting.listen, f"encoding {name}"), time.monotonic()
+        gallery = encode_gallery(model, collection, split, cache_folder=cache_folder, progress=encoding)
+        similarity = compare(
+            model, gallery.texts, gallery.videos, progress=partial(setting.listen, f"comparing {name}")
+        )
+        seconds = round(time.monotonic() - started, 2)
+        for direction in DIRECTIONS:
+            ranks = {"similarity": similarity_ranks(similarity, direction, gallery.video_of_text)}
+            num_candidates = min(model.config.scoring.num_candidates, *similarity.shape)
+            rows = _rows(direction, ranks, model.config.scoring, num_candidates)
+            _add(found, ranks, rows, name=name, seconds=seconds)
     return found
 
 
@@ -59,12 +85,19 @@ def _normalisation(model: Retriever, setting: Setting, name: str, bank_size: int
     return Normalisation(BETA, banks)
 
 
+def _add(
+    found: Measured, ranks: dict[str, Int[Tensor, " R"]], rows: list[dict[str, Any]], *, name: str, seconds: float
+) -> None:
+    """Add what was measured on a list in one direction."""
+    found.rows.extend({"list": name, **row, "seconds": seconds} for row in rows)
+    found.ranks.update({f"{name}/{rows[0]['direction']}/{method}": one.cpu() for method, one in ranks.items()})
+
+
 def _rows(
-    direction: Direction, ranks: dict[str, Int[Tensor, " R"]], scores: DirectionScores, model: Retriever
+    direction: Direction, ranks: dict[str, Int[Tensor, " R"]], scoring: ScoringConfig, num_candidates: int
 ) -> list[dict[str, Any]]:
     """Make a row for each method; what it gains is counted query by query against the similarity."""
-    num_candidates = scores.generated.candidates.shape[1]
-    scoring, rows = model.config.scoring, []
+    rows = []
     for method, of_queries in ranks.items():
         low, high = bootstrap_interval(of_queries, numpy_generator(0, f"bootstrap {direction}"))
         row = {

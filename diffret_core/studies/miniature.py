@@ -10,10 +10,12 @@ SEEDS = (1,)
 
 
 def miniature_recipe(recipe: Recipe) -> Recipe:
-    """Shrink stage 2 to a few steps; what arms differ in stays as it is."""
+    """Shrink all stages to a few steps; what else arms differ in stays as it is."""
     settings = recipe.generation
     return replace(
         recipe,
+        pretraining=tuple(replace(phase, num_steps=2, batch_size=8, num_alike=7) for phase in recipe.pretraining),
+        contrastive=replace(recipe.contrastive, num_steps=2, batch_size=4),
         generation=replace(
             settings, num_steps=3, batch_size=4, first_video=0, num_videos=None, num_views=min(2, settings.num_views)
         ),

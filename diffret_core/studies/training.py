@@ -23,9 +23,6 @@ ARMS = (
         "the batch, hardest 31",
         ("generation.negatives=batch", "generation.negative_pool=31"),
     ),
-    *levels_of("pool of negatives", "pool", "generation.negative_pool", (31, 1000)),
-    *levels_of("scale of the loss", "scale", "generation.loss_scale", (10, 100)),
-    Arm("one_view", "views of each video", 1, ("generation.num_views=1",)),
     Arm("same_videos", "videos", "stage 1's", ("generation.first_video=0", "generation.num_videos=4000")),
 )
 
@@ -69,9 +66,6 @@ TRAINING = Study(
         "schedule": "cosine",
         "candidates in training": 32,
         "negatives from": "all videos of stage 2",
-        "pool of negatives": 128,
-        "scale of the loss": 20,
-        "views of each video": 6,
         "videos": "not stage 1's",
     },
     arms=ARMS,

@@ -74,6 +74,58 @@ def train(
             the loss stops being a number, or a batch cannot be dealt out to the processes.
     """
     output = Path(output)
+    _check_videos(recipe, collection)
+    encoders_folder = Path(output if first_stage is None else first_stage) / STAGE1
+    if first_stage is not None:
+        check_first_stage(encoders_folder, recipe)
+    check_batches([*_first_batches(recipe), recipe.generation.batch_size])
+    with alone_in(output, "trains in this folder") if is_first() else nullcontext():
+        first_does(lambda: claim(output, recipe, collection, encoders_folder if first_stage is not None else None))
+        if first_stage is None:
+            _first_stage(recipe, collection, output, device, listen)
+        model = load_checkpoint(encoders_folder, device=device)
+        take_settings(model, recipe.model)  # another run's stage 1 may have other settings of stage 2
+        cache_folder = encoders_folder / STAGE1_FEATURES
+        _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen, make_data=make_data)
+        metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
+        _forget(output, "stage 2")
+        return metrics
+
+
+def train_first_stage(
+    recipe: Recipe,
+    collection: Collection,
+    output: Path | str,
+    *,
+    device: torch.device | str = "cpu",
+    listen: Listen = lambda *_: None,
+) -> Path:
+    """Train a model without its stage 2; call it again to resume an interrupted run.
+
+    Args:
+        recipe: The run.
+        collection: Training and validation videos.
+        output: The folder; made if missing. `train` goes on with stage 2 there.
+        device: Where to compute.
+        listen: Told what is being done and how far it is.
+
+    Returns:
+        The folder of the model: trained encoders, untrained denoisers.
+
+    Raises:
+        FileNotFoundError: As `train`.
+        ValueError: As `train`.
+    """
+    output = Path(output)
+    _check_videos(recipe, collection)
+    check_batches(_first_batches(recipe))
+    with alone_in(output, "trains in this folder") if is_first() else nullcontext():
+        first_does(lambda: claim(output, recipe, collection, None))
+        _first_stage(recipe, collection, output, device, listen)
+    return output / STAGE1
+
+
+def _check_videos(recipe: Recipe, collection: Collection) -> None:
     num_videos, first_video = len(collection.video_ids("train")), recipe.generation.first_video
     num_validating = len(collection.video_ids("validation"))
     if first_video >= num_videos or num_validating == 0:
@@ -83,28 +135,30 @@ def train(
         )
     for split in ("train", "validation"):  # missing videos are named before any work
         paths_of(collection, collection.video_ids(split))
-    encoders_folder = Path(output if first_stage is None else first_stage) / STAGE1
-    if first_stage is not None:
-        check_first_stage(encoders_folder, recipe)
-    check_batches([*(phase.batch_size for phase in recipe.pretraining), recipe.contrastive.batch_size])
-    check_batches([recipe.generation.batch_size])
-    with alone_in(output, "trains in this folder") if is_first() else nullcontext():
-        first_does(lambda: claim(output, recipe, collection, encoders_folder if first_stage is not None else None))
-        if first_stage is None and not (encoders_folder / CONFIG_FILE).exists():
-            model = new_model(recipe).to(device)
-            train_encoders(model, recipe, collection, output, listen)
-            dtype = getattr(torch, recipe.stored_precision)
-            first_does(partial(save_checkpoint, encoders_folder, model, dtype=dtype))
-            first_does(partial(shutil.rmtree, output / FRAMES, ignore_errors=True))
-        model = load_checkpoint(encoders_folder, device=device)
-        take_settings(model, recipe.model)  # another run's stage 1 may have other settings of stage 2
-        cache_folder = encoders_folder / STAGE1_FEATURES
-        _second_stage(model, recipe, collection, output, cache_folder=cache_folder, listen=listen, make_data=make_data)
-        metrics = _finish(model, recipe, collection, output, cache_folder=cache_folder, listen=listen)
-        for name in (*pretraining_stages(recipe), "stage 1", "stage 2"):
-            for kept in (state_file(output, name), best_file(output, name)):
-                first_does(partial(kept.unlink, missing_ok=True))
-        return metrics
+
+
+def _first_batches(recipe: Recipe) -> list[int]:
+    return [*(phase.batch_size for phase in recipe.pretraining), recipe.contrastive.batch_size]
+
+
+def _forget(output: Path, *stages: str) -> None:
+    """Delete what was kept of stages while they were not finished."""
+    for name in stages:
+        for kept in (state_file(output, name), best_file(output, name)):
+            first_does(partial(kept.unlink, missing_ok=True))
+
+
+def _first_stage(
+    recipe: Recipe, collection: Collection, output: Path, device: torch.device | str, listen: Listen
+) -> None:
+    """Train the encoders, unless that is done."""
+    if not (output / STAGE1 / CONFIG_FILE).exists():
+        model = new_model(recipe).to(device)
+        train_encoders(model, recipe, collection, output, listen)
+        dtype = getattr(torch, recipe.stored_precision)
+        first_does(partial(save_checkpoint, output / STAGE1, model, dtype=dtype))
+        first_does(partial(shutil.rmtree, output / FRAMES, ignore_errors=True))
+    _forget(output, *pretraining_stages(recipe), "stage 1")
 
 
 def _new_denoisers(model: Retriever, seed: int) -> None:
