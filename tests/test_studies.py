@@ -436,6 +436,7 @@ def test_stage_1_of_all_videos_is_measured_by_its_own_similarity_alone(study, tm
         ),
         (["training", "--shipped"], "study training makes its own models; leave out --shipped"),
         (["first_stage", "--shipped"], "study first_stage makes its own models; leave out --shipped"),
+        (["first_stage", "--recipe", "msvd"], "study first_stage is about the samples, whose videos are divided"),
         (["ood", "--shipped", "--stage1", "x"], "--shipped measures the model of the samples; leave out --stage1"),
         (["training", "--stage1", "nowhere"], "nowhere: holds no stage 1; give the folder of a run of `diffret train`"),
     ],

@@ -88,6 +88,8 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
         raise ValueError("--ship puts a study of the samples beside them; leave it out with --data")
     if arguments.shipped and study.name in ("training", "first_stage"):
         raise ValueError(f"study {study.name} makes its own models; leave out --shipped")
+    if study.name == "first_stage" and (arguments.recipe or "tiny") != "tiny":
+        raise ValueError("study first_stage is about the samples, whose videos are divided between the stages")
     if arguments.shipped and (arguments.stage1 or arguments.data):
         raise ValueError("--shipped measures the model of the samples; leave out --stage1 and --data")
     arms = [study.arm(name) for name in arguments.arms.split(",")] if arguments.arms else study.arms
