@@ -148,7 +148,8 @@ def _alone(table: StudyTable, arms: Sequence[str]) -> Iterator[str]:
     for arm, name, direction in itertools.product(arms, lists, DIRECTIONS):
         of = {"list": name, "direction": direction}
         own = [row for row in table.rows if _is(row, {**of, "arm": arm})]
-        known = [f"{table.mean('R@1', **of, arm=BASELINE, method=one):.1f}" for one in METHODS]
+        has_baseline = _has(table, BASELINE, "combined")
+        known = [f"{table.mean('R@1', **of, arm=BASELINE, method=one):.1f}" if has_baseline else "" for one in METHODS]
         found = effect(table, (BASELINE, "combined"), (arm, "similarity"), direction, name=name)
         mean, of_seeds = sum(row["R@1"] for row in own) / len(own), [f"{row['seed']}: {row['R@1']:.1f}" for row in own]
         words = [arm.replace("_", " "), name.replace("_", " "), direction.replace("_", "-")]
