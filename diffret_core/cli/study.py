@@ -38,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shipped", action="store_true", help="measure the shipped model, not those that the study of training makes"
     )
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="take the cells of the table that comes with the samples as they are, and add seeds or arms to them",
+    )
     parser.add_argument("--ship", action="store_true", help="put the table into data_samples/studies")
     shared.add_recipe(parser, required=False)
     shared.add_device(parser)
@@ -80,23 +85,17 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
     from diffret_core.locations import sample_folder
     from diffret_core.studies.indicator import ship_indicator
     from diffret_core.studies.miniature import SEEDS
-    from diffret_core.studies.run import run_study, ship
+    from diffret_core.studies.run import SHIPPED, run_study, ship
+    from diffret_core.studies.takeover import take_over
 
-    if arguments.ship and arguments.miniature:
-        raise ValueError("--ship goes without --miniature: those figures mean nothing")
-    if arguments.ship and arguments.data:
-        raise ValueError("--ship puts a study of the samples beside them; leave it out with --data")
-    if arguments.shipped and study.name in ("training", "first_stage"):
-        raise ValueError(f"study {study.name} makes its own models; leave out --shipped")
-    if study.name == "first_stage" and (arguments.recipe or "tiny") != "tiny":
-        raise ValueError("study first_stage is about the samples, whose videos are divided between the stages")
-    if arguments.shipped and (arguments.stage1 or arguments.data):
-        raise ValueError("--shipped measures the model of the samples; leave out --stage1 and --data")
+    _check(arguments, study)
     arms = [study.arm(name) for name in arguments.arms.split(",")] if arguments.arms else study.arms
     seeds = _seeds(arguments.seeds) if arguments.seeds else SEEDS if arguments.miniature else study.seeds
     try:
         with Bars() as bars:
             setting = _setting(arguments, bars)
+            if arguments.extend:
+                take_over(study, sample_folder() / SHIPPED / study.name, setting)
             folder = run_study(study, setting, arms=arms, seeds=seeds)
     except KeyboardInterrupt:
         print("\nnothing is lost: the same command goes on from here", file=sys.stderr)
@@ -107,6 +106,22 @@ def _study(arguments: argparse.Namespace, study: "Study") -> int:
     if arguments.ship and arguments.shipped and study.name == "ood":
         print(f"shipped: {ship_indicator(folder, sample_folder(), setting.collection)}")
     return 0
+
+
+def _check(arguments: argparse.Namespace, study: "Study") -> None:
+    """Refuse options that do not go together."""
+    if arguments.ship and arguments.miniature:
+        raise ValueError("--ship goes without --miniature: those figures mean nothing")
+    if arguments.ship and arguments.data:
+        raise ValueError("--ship puts a study of the samples beside them; leave it out with --data")
+    if arguments.extend and (arguments.miniature or arguments.data or arguments.stage1):
+        raise ValueError("--extend adds to the table of the samples; leave out --miniature, --data and --stage1")
+    if arguments.shipped and study.name in ("training", "first_stage"):
+        raise ValueError(f"study {study.name} makes its own models; leave out --shipped")
+    if study.name == "first_stage" and (arguments.recipe or "tiny") != "tiny":
+        raise ValueError("study first_stage is about the samples, whose videos are divided between the stages")
+    if arguments.shipped and (arguments.stage1 or arguments.data):
+        raise ValueError("--shipped measures the model of the samples; leave out --stage1 and --data")
 
 
 def _seeds(text: str) -> list[int]:

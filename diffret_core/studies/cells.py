@@ -56,12 +56,17 @@ def measured_cell(study: Study, cell: Cell, setting: Setting) -> Measured:
     if not is_finished(cell):
         started = time.monotonic()
         found = study.measure(cell, setting)
-        ranks = {name: of_queries.to(torch.uint16) for name, of_queries in found.ranks.items()}
-        write_tensors(cell.folder / RANKS_FILE, ranks, metadata={})
         trained_for = seconds_of_log(cell.folder / "run")
-        took = {"seconds": max(time.monotonic() - started, trained_for), "trained_for": trained_for}
-        write_json(cell.folder / ROWS_FILE, {**took, "rows": found.rows})
+        keep_cell(cell, found._replace(seconds=max(time.monotonic() - started, trained_for)), trained_for)
     return kept_cell(cell)
+
+
+def keep_cell(cell: Cell, found: Measured, trained_for: float) -> None:
+    """Write down what came of a cell, and for how many seconds it was trained; it is finished by that."""
+    ranks = {name: of_queries.to(torch.uint16) for name, of_queries in found.ranks.items()}
+    write_tensors(cell.folder / RANKS_FILE, ranks, metadata={})
+    took = {"seconds": found.seconds, "trained_for": trained_for}
+    write_json(cell.folder / ROWS_FILE, {**took, "rows": found.rows})
 
 
 def is_finished(cell: Cell) -> bool:

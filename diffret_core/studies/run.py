@@ -20,8 +20,8 @@ from diffret_core.scenes.manifest import read_manifest, update_manifest
 from diffret_core.studies.cells import cell_of, claim_cell, is_finished, kept_cell, measured_cell
 from diffret_core.studies.declaration import BASELINE, Arm, Cell, Study
 from diffret_core.studies.setting import Setting
-from diffret_core.studies.table import FILES, write_table
-from diffret_core.tensor_files import write_bytes
+from diffret_core.studies.table import FILES, PROVENANCE_FILE, write_table
+from diffret_core.tensor_files import read_json, write_bytes
 
 SHIPPED = "studies"  # below the sample collection
 
@@ -94,21 +94,22 @@ def _write(study: Study, cells: Sequence[Cell], setting: Setting, folder: Path) 
         "finished": sorted({f"{cell.arm.name}/{cell.seed}" for cell in cells}),
         "recipe": to_json(cell_of(study.name, study.arm(BASELINE), cells[0].seed, setting).recipe),
         **setting.description,
-        "baseline_weights_sha256": _weights(setting, {cell.seed for cell in cells}),
+        "baseline_weights_sha256": _weights(setting, {cell.seed for cell in cells}, folder),
         **_versions(),
         "hours": round(seconds / 3600, 2),
     }
     write_table(folder, rows, ranks, about)
 
 
-def _weights(setting: Setting, seeds: set[int]) -> dict[str, str]:
-    """Name the models that studies without training of their own measure, as far as they have been trained."""
+def _weights(setting: Setting, seeds: set[int], folder: Path) -> dict[str, str]:
+    """Name the models that studies without training of their own measure, here or where the table before was made."""
     if setting.shipped:
         return {str(seed): setting.description["stage1_sha256"] for seed in sorted(seeds)}
     runs = {seed: setting.folder / "training" / BASELINE / f"seed{seed}" / "run" / WEIGHTS_FILE for seed in seeds}
-    return {
-        str(seed): hashlib.sha256(run.read_bytes()).hexdigest() for seed, run in sorted(runs.items()) if run.is_file()
-    }
+    before = folder / PROVENANCE_FILE
+    known: dict[str, str] = read_json(before)["baseline_weights_sha256"] if before.is_file() else {}
+    known |= {str(seed): hashlib.sha256(run.read_bytes()).hexdigest() for seed, run in runs.items() if run.is_file()}
+    return {seed: known[seed] for seed in map(str, sorted(seeds)) if seed in known}
 
 
 def _versions() -> dict[str, Any]:
