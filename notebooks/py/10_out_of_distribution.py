@@ -780,7 +780,7 @@ for mix, own in risks.items():
 tested = [name for name in looks if name in values]
 risk_of = {name: study.mean("risk_area", **of, kind="near misses", method=name) for name in tested}
 order = ", ".join(f"{name} {risk_of[name]:.3f}" for name in sorted(risk_of, key=risk_of.get))
-print(f"whole study, near misses: {order} (no intervals)")
+print(f"whole study, which asks as many near misses as matched sentences: {order} (no intervals)")
 
 # %% [markdown]
 # **What to see.** *With an answer* asks another question than detection: which of the answers are right? Compare the
@@ -921,7 +921,7 @@ for name, difference in compared.items():
 print(f"- chosen on validation: {chosen}, mean over the kinds {mean_auroc[chosen]:.3f}.")
 print(f"- test was read twice; the first reading, without word pairs, had {unread}, {mean_auroc[unread]:.3f}.")
 print(f"- among near misses alone: {chosen} {areas['near misses']:.3f}.")
-print(f"- which answers to trust, near misses among them, by mean risk: {order}.")
+print(f"- which answers to trust, half of them to near misses, by mean risk: {order} (no intervals).")
 print(f"- told apart well, AUROC at least 0.95: {', '.join(good) or 'none'}.")
 print(f"- not told apart well: {', '.join(poor) or 'none'}.")
 
