@@ -593,8 +593,10 @@ for name in ("test", "shifted", "unseen_pairs"):
 
 # %% [markdown]
 # **What to see.** Whether all the videos make a better similarity, and whether that is better than a stage 2 behind
-# one that saw half. The two need not help at the same places: compare test with the shifted drawing style. The
-# baseline's seeds share one stage 1, so these intervals do not hold the chance that lies in its training.
+# one that saw half. The two need not help at the same places: compare test with the shifted drawing style. Then look
+# at the seeds in brackets: each trains a stage 1 from scratch, while the baseline's seeds share one. Where they lie far
+# apart, **the luck of one training may be larger than what is asked**. The intervals do not hold it: they draw queries
+# anew, not trainings.
 #
 # ## Mended and broken
 #
