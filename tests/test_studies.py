@@ -1,6 +1,7 @@
 """Studies: declared grids, cells that are kept and resumed, the table, and the page that is written from it."""
 
 import functools
+import hashlib
 import itertools
 import json
 import os
@@ -402,6 +403,28 @@ def test_seconds_of_a_run_are_those_of_all_its_sessions(tmp_path):
     assert seconds_of_log(tmp_path) == 56.0
 
 
+def test_both_arms_of_first_stage_have_encoders_of_their_own(study, folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    options = ("first_stage", tmp_path, "--arms", "baseline", "--seeds", "1,2")
+    assert study(*options) == 0
+    table, cells = read_study(tmp_path / "first_stage"), tmp_path / "first_stage" / "baseline"
+    for name, direction in itertools.product(("test", "shifted", "unseen_pairs"), DIRECTIONS):
+        one, other = (table.ranks["baseline", seed, name, direction, "similarity"].tolist() for seed in (1, 2))
+        assert one != other
+    shipped, own = tmp_path / "shipped" / "stage1", cells / "seed2" / "run" / "stage1"
+    weights = [(one / "weights.safetensors").read_bytes() for one in (shipped, own)]
+    assert weights[0] != weights[1] and not (cells / "seed1" / "run").exists()
+    runs = {"1": folder / "training" / "baseline" / "seed1" / "run", "2": cells / "seed2" / "run"}
+    hashes = {seed: hashlib.sha256((run / "weights.safetensors").read_bytes()) for seed, run in runs.items()}
+    assert table.provenance["baseline_weights_sha256"] == {seed: one.hexdigest() for seed, one in hashes.items()}
+    assert study("first_stage", tmp_path, "--arms", "all_videos", "--seeds", "2,3") == 0
+    lines = [one for one in report(read_study(tmp_path / "first_stage")).splitlines() if one.startswith("| all videos")]
+    assert len(lines) == 6 and all(one.endswith(", seed 2 only |") for one in lines)
+    monkeypatch.setattr("diffret_core.studies.first_stage.train", None)
+    (cells / "seed2" / "rows.json").unlink()  # interrupted before it was measured
+    assert study(*options) == 0
+
+
 def test_stage_1_of_all_videos_is_measured_by_its_own_similarity_alone(study, tmp_path, monkeypatch):
     options = ("first_stage", tmp_path, "--arms", "all_videos", "--seeds", "1,2")
     assert study(*options) == 0
@@ -440,6 +463,7 @@ def test_stage_1_of_all_videos_is_measured_by_its_own_similarity_alone(study, tm
         (["training", "--shipped"], "study training makes its own models; leave out --shipped"),
         (["first_stage", "--shipped"], "study first_stage makes its own models; leave out --shipped"),
         (["first_stage", "--recipe", "msvd"], "study first_stage is about the samples, whose videos are divided"),
+        (["first_stage", "--stage1", "x"], "study first_stage trains its own stage 1; leave out --stage1"),
         (["ood", "--shipped", "--stage1", "x"], "--shipped measures the model of the samples; leave out --stage1"),
         (["training", "--stage1", "nowhere"], "nowhere: holds no stage 1; give the folder of a run of `diffret train`"),
     ],

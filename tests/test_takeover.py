@@ -49,12 +49,12 @@ def test_table_is_the_same_after_it_was_taken_over(name, tmp_path):
 
 def test_cell_that_is_here_already_stays(tmp_path):
     assert extend("first_stage", tmp_path) == 0
-    cell = tmp_path / "first_stage" / "baseline" / "seed2" / "rows.json"
+    cell = tmp_path / "first_stage" / "all_videos" / "seed2" / "rows.json"
     kept = json.loads(cell.read_text())
     cell.write_text(json.dumps({**kept, "trained_for": 12345.0}))
     assert extend("first_stage", tmp_path) == 0
-    rows = [row for row in read_study(tmp_path / "first_stage").rows if row["arm"] == "baseline"]
-    assert {row["seed"]: row["trained_for"] for row in rows} == {1: 0.0, 2: 12345.0, 3: 0.0}
+    rows = [row for row in read_study(tmp_path / "first_stage").rows if row["trained_for"] == 12345.0]
+    assert {(row["arm"], row["seed"]) for row in rows} == {("all_videos", 2)}
 
 
 @pytest.mark.parametrize(

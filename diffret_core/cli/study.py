@@ -120,6 +120,8 @@ def _check(arguments: argparse.Namespace, study: "Study") -> None:
         raise ValueError(f"study {study.name} makes its own models; leave out --shipped")
     if study.name == "first_stage" and (arguments.recipe or "tiny") != "tiny":
         raise ValueError("study first_stage is about the samples, whose videos are divided between the stages")
+    if study.name == "first_stage" and arguments.stage1:
+        raise ValueError("study first_stage trains its own stage 1; leave out --stage1")
     if arguments.shipped and (arguments.stage1 or arguments.data):
         raise ValueError("--shipped measures the model of the samples; leave out --stage1 and --data")
 

@@ -10,7 +10,7 @@ from typing import Any
 from diffret_core.config import DIRECTIONS
 from diffret_core.scores import METHODS
 from diffret_core.studies.declaration import BASELINE
-from diffret_core.studies.effects import against_baseline, effect, gain
+from diffret_core.studies.effects import Effect, against_baseline, effect, gain
 from diffret_core.studies.setting import TEST, VALIDATION
 from diffret_core.studies.table import StudyTable, read_study
 from diffret_core.tensor_files import write_text
@@ -33,8 +33,8 @@ _MEASURED_KINDS = (
 )
 
 _MEASURED_ALONE = (
-    "R@1 in percent, mean over the seeds. The baseline's seeds are those of stage 2, on one stage 1; the other arm has "
-    "a stage 1 with each seed and no stage 2. Difference: the baseline's combined score minus that similarity, "
+    "R@1 in percent, mean over the seeds. Both arms train all from scratch with each seed; the baseline has both "
+    "stages, the other arm has no stage 2. Difference: the baseline's combined score minus that similarity, "
     f"{_DRAWN}."
 )
 
@@ -153,7 +153,7 @@ def _alone(table: StudyTable, arms: Sequence[str]) -> Iterator[str]:
         found = effect(table, (BASELINE, "combined"), (arm, "similarity"), direction, name=name)
         mean, of_seeds = sum(row["R@1"] for row in own) / len(own), [f"{row['seed']}: {row['R@1']:.1f}" for row in own]
         words = [arm.replace("_", " "), name.replace("_", " "), direction.replace("_", "-")]
-        yield _line([*words, f"{mean:.1f}", ", ".join(of_seeds), *known, str(found or "")])
+        yield _line([*words, f"{mean:.1f}", ", ".join(of_seeds), *known, _told(found, table.seeds(arm))])
 
 
 def _has(table: StudyTable, arm: str, method: str) -> bool:
@@ -205,12 +205,15 @@ def _is(row: dict[str, Any], of: dict[str, str]) -> bool:
 
 
 def _difference(table: StudyTable, arm: str, direction: str) -> str:
-    """Compare an arm with the baseline; where that has fewer seeds, say which were compared."""
-    found = None if arm == BASELINE else against_baseline(table, arm, direction)
+    """Compare an arm with the baseline."""
+    return "" if arm == BASELINE else _told(against_baseline(table, arm, direction), table.seeds(arm))
+
+
+def _told(found: Effect | None, seeds: Sequence[int]) -> str:
+    """Say a difference; where fewer seeds could be compared than an arm has, say which."""
     if found is None:
         return ""
-    seeds = list(found.of_seeds)
-    return str(found) if seeds == table.seeds(arm) else f"{found}, seed {', '.join(map(str, seeds))} only"
+    return str(found) if list(found.of_seeds) == seeds else f"{found}, seed {', '.join(map(str, found.of_seeds))} only"
 
 
 def _of_seeds(table: StudyTable, arm: str, direction: str) -> str:

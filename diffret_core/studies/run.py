@@ -102,13 +102,14 @@ def _write(study: Study, cells: Sequence[Cell], setting: Setting, folder: Path) 
 
 
 def _weights(setting: Setting, seeds: set[int], folder: Path) -> dict[str, str]:
-    """Name the models that studies without training of their own measure, here or where the table before was made."""
+    """Name the baseline's models: this study's own, those of the study of training, or those of the table before."""
     if setting.shipped:
         return {str(seed): setting.description["stage1_sha256"] for seed in sorted(seeds)}
-    runs = {seed: setting.folder / "training" / BASELINE / f"seed{seed}" / "run" / WEIGHTS_FILE for seed in seeds}
+    own, trained = (one / BASELINE for one in (folder, setting.folder / "training"))
+    runs = [(seed, one / f"seed{seed}" / "run" / WEIGHTS_FILE) for one in (trained, own) for seed in seeds]
     before = folder / PROVENANCE_FILE
     known: dict[str, str] = read_json(before)["baseline_weights_sha256"] if before.is_file() else {}
-    known |= {str(seed): hashlib.sha256(run.read_bytes()).hexdigest() for seed, run in runs.items() if run.is_file()}
+    known |= {str(seed): hashlib.sha256(run.read_bytes()).hexdigest() for seed, run in runs if run.is_file()}
     return {seed: known[seed] for seed in map(str, sorted(seeds)) if seed in known}
 
 

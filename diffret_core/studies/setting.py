@@ -84,6 +84,17 @@ class Setting:
         if not (first_stage / STAGE1 / CONFIG_FILE).is_file():
             raise FileNotFoundError(f"{first_stage}: holds no stage 1; give the folder of a run of `diffret train`")
 
+    def on(self, first_stage: Path) -> "Setting":
+        """Give the same setting on the stage 1 of another run.
+
+        Raises:
+            FileNotFoundError: If there is no stage 1.
+        """
+        options: dict[str, Any] = {name: getattr(self, name) for name in ("recipe_of", "fitted", "shipped", "device")}
+        other = Setting(self.collection, self.lists, first_stage, self.folder, **options, listen=self._listen)
+        other.doing = self.doing
+        return other
+
     @cached_property
     def model(self) -> Retriever:
         """The model after stage 1."""

@@ -17,7 +17,7 @@ _OF_CELL = ("study", "arm", "factor", "level", "seed", "trained_for")  # a table
 def take_over(study: Study, made: Path, setting: Setting) -> None:
     """Keep the cells of a table as if they had been computed here; a cell that is here already stays as it is.
 
-    What took how long is known of the table as a whole alone: each cell gets an equal share of its hours.
+    How long training took is known of each cell; of the rest of the table's hours each gets an equal share.
 
     Args:
         study: The study.
@@ -31,11 +31,13 @@ def take_over(study: Study, made: Path, setting: Setting) -> None:
     table = read_study(made)
     _check(study, table, setting, made)
     finished = [name.rsplit("/", 1) for name in table.provenance["finished"]]
+    trained_for = {(row["arm"], row["seed"]): row["trained_for"] for row in table.rows}
+    share = (3600 * table.provenance["hours"] - sum(trained_for.values())) / len(finished)
     for arm, seed in finished:
         cell = cell_of(study.name, study.arm(arm), int(seed), setting)
         claim_cell(cell, setting)
         if not is_finished(cell):
-            _take(cell, table, 3600 * table.provenance["hours"] / len(finished))
+            _take(cell, table, trained_for[arm, int(seed)], share)
     path = setting.folder / study.name / PROVENANCE_FILE
     if not path.exists():
         write_json(path, table.provenance)  # the next table keeps the hashes of models that are not here
@@ -52,9 +54,9 @@ def _check(study: Study, table: StudyTable, setting: Setting, made: Path) -> Non
         raise ValueError(f"{made}: is a table with another {differing[0].replace('_sha256', '')}; leave --extend out")
 
 
-def _take(cell: Cell, table: StudyTable, seconds: float) -> None:
+def _take(cell: Cell, table: StudyTable, trained_for: float, share: float) -> None:
     of_cell = (cell.arm.name, cell.seed)
     own = [row for row in table.rows if (row["arm"], row["seed"]) == of_cell]
     rows: list[dict[str, Any]] = [{name: row[name] for name in row if name not in _OF_CELL} for row in own]
     ranks = {"/".join(of): one for (arm, seed, *of), one in table.ranks.items() if (arm, seed) == of_cell}
-    keep_cell(cell, Measured(rows, ranks, seconds), own[0]["trained_for"])
+    keep_cell(cell, Measured(rows, ranks, trained_for + share), trained_for)

@@ -583,6 +583,13 @@ for direction in DIRECTIONS:
 # videos, from scratch with each seed, with 500 more steps in place of stage 2.
 
 # %%
+first_stages = tables["first_stage"].rows if "first_stage" in tables else []
+tested_alone = [row for row in first_stages if (row["list"], row["method"]) == ("test", "similarity")]
+for arm, said in {"baseline": "half of the videos", "all_videos": "all videos"}.items():
+    for direction in DIRECTIONS:
+        own = [row for row in tested_alone if (row["arm"], row["direction"]) == (arm, direction)]
+        by_seed = ", ".join(f"{row['seed']}: {row['R@1']:.1f}" for row in own)
+        print(f"{said:18} {WAY[direction]} similarity by seed  {by_seed}")
 alone, ours = ("all_videos", "similarity"), ("baseline", "combined")
 compared = {"its gain, by data alone": (alone, ("baseline", "similarity")), "combined − that similarity": (ours, alone)}
 for name in ("test", "shifted", "unseen_pairs"):
@@ -594,8 +601,8 @@ for name in ("test", "shifted", "unseen_pairs"):
 # %% [markdown]
 # **What to see.** Whether all the videos make a better similarity, and whether that is better than a stage 2 behind
 # one that saw half. The two need not help at the same places: compare test with the shifted drawing style. Then look
-# at the seeds in brackets: each trains a stage 1 from scratch, while the baseline's seeds share one. Where they lie far
-# apart, **the luck of one training may be larger than what is asked**. The intervals do not hold it: they draw queries
+# at the seeds in brackets: here each of them trains everything from scratch, stage 1 included. Where they lie far
+# apart, **the luck of a training may be larger than what is asked**. The intervals do not hold it: they draw queries
 # anew, not trainings.
 #
 # ## Mended and broken
