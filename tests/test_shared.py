@@ -12,6 +12,7 @@ from diffret_core.losses import generation_loss
 from diffret_core.training.shared import bind_shared
 
 T2V, V2T = DIRECTIONS
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 # texts, videos, queries B, candidates N; the videos have 4 frames each
 FEW_ITEMS, MANY_ITEMS = (6, 4, 8, 4), (40, 40, 3, 5)
 BATCHES = {"few items": FEW_ITEMS, "many items": MANY_ITEMS, "one query": (5, 7, 1, 3), "one candidate": (5, 7, 4, 1)}
@@ -80,25 +81,39 @@ def relative_errors(found, expected):
     return {name: float((a - b).abs().max()) / max(1, float(b.abs().max())) for name, (a, b) in named.items()}
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("is_normalised", [False, True])
 @pytest.mark.parametrize("mode", ["default", "reference"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_shared_work_changes_neither_loss_nor_gradients(direction, mode, is_normalised):
+def test_shared_work_changes_neither_loss_nor_gradients(direction, mode, is_normalised, dtype):
     for model, batch in models_and_batches(direction, mode, is_normalised):
         assert not bool(batch[1].frame_mask.all())  # some are padded
-        in_double = in_precision(batch, torch.float64)
-        assert_same_training(model.double(), direction, in_double, 1e-10, loss_scale=20.0)
+        assert_same_training(model.to(dtype), direction, in_precision(batch, dtype), TOLERANCE[dtype], loss_scale=20.0)
+
+
+@pytest.mark.parametrize("is_normalised", [False, True])
+@pytest.mark.parametrize("mode", ["default", "reference"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_shared_work_rounds_no_worse_than_the_plain_network_at_the_released_loss_scale(direction, mode, is_normalised):
+    """Here the plain network itself is up to 3e-5 away from what it gives in double precision, and this one as much."""
+    for model, batch in models_and_batches(direction, mode, is_normalised):
+        shared, single = (loss_and_gradients(bind, model, direction, batch) for bind in (bind_shared, plain))
+        exact = loss_and_gradients(plain, model.double(), direction, in_precision(batch, torch.float64))
+        largest_of_plain = max(relative_errors(single, exact).values())
+        for name, error in relative_errors(shared, exact).items():
+            assert error <= max(1e-5, 2 * largest_of_plain), (name, error, largest_of_plain)
 
 
 @pytest.mark.parametrize("loss_scale", [20.0, 100.0])
 @pytest.mark.parametrize("is_normalised", [False, True])
 @pytest.mark.parametrize("mode", ["default", "reference"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_shared_work_rounds_no_worse_than_the_plain_network(direction, mode, is_normalised, loss_scale):
+def test_shared_work_rounds_no_worse_than_the_plain_network_over_all_gradients(
+    direction, mode, is_normalised, loss_scale
+):
     """Each is held against the plain network in double precision.
 
-    How a processor rounds decides single gradients, by a factor of seven either way; over all of them the two are
-    within a factor of two (0.7 to 1.6 measured).
+    How a processor rounds moves single gradients by more; over all of them the ratio measured is 0.7 to 1.6.
     """
     ratios = []
     for model, batch in models_and_batches(direction, mode, is_normalised):
@@ -109,7 +124,6 @@ def test_shared_work_rounds_no_worse_than_the_plain_network(direction, mode, is_
         in_double = in_precision(batch, torch.float64)
         exact = loss_and_gradients(plain, model.double(), direction, in_double, loss_scale=loss_scale)
         errors, of_plain = relative_errors(shared, exact), relative_errors(single, exact)
-        assert max(errors.values()) < 1e-4
         ratios += [(error + 1e-9) / (of_plain[name] + 1e-9) for name, error in errors.items()]
     assert geometric_mean(ratios) < 3
 
