@@ -7,9 +7,11 @@ the same for all candidates of a query are left out of their logits. `Retriever.
 holds losses and gradients equal.
 """
 
+from functools import reduce
+
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from diffret_core.config import Direction, Mode
@@ -75,7 +77,7 @@ def _bind_text_query(
 
     def denoise(x_k: Float[Tensor, "B N"], k: Int[Tensor, " B"]) -> Float[Tensor, "B N"]:
         code = network.noise_level_code(k)
-        match = (network.query(query + code) @ network.key.weight @ flat.T).view(len(query), *frame_mask.shape)
+        match = _multiply(_fold(query + code, network.query, network.key), flat.T).view(len(query), *frame_mask.shape)
         attention = torch.softmax((_of_candidates(match, place) * weight).sum(dim=-1) + x_k, dim=-1)
         share = torch.zeros_like(match).scatter_add(
             1, place[..., None].expand_as(weight), attention[..., None] * weight
@@ -108,7 +110,7 @@ def _bind_text_query_of_many(
 
     def denoise(x_k: Float[Tensor, "B N"], k: Int[Tensor, " B"]) -> Float[Tensor, "B N"]:
         code = network.noise_level_code(k)
-        match = (by_query @ (network.query(query + code) @ network.key.weight)[:, :, None]).squeeze(-1)
+        match = (by_query @ _fold(query + code, network.query, network.key)[:, :, None]).squeeze(-1)
         attention = torch.softmax(match + x_k, dim=-1)
         context = _context(network, (attention[:, None] @ by_query).squeeze(1) + code)
         own = pooled @ _candidate_half(network).T  # [B N, 2D]
@@ -131,7 +133,7 @@ def _bind_video_query(
     pairs = _query_by_query(place, sentence)
 
     def of_texts(text: Float[Tensor, "U D"]) -> Float[Tensor, "B N F"]:
-        product = (text @ frames.flatten(0, 1).T).view(len(text), num_queries, -1)
+        product = _multiply(text, frames.flatten(0, 1).T).view(len(text), num_queries, -1)
         return _of_candidates(product.transpose(0, 1), place)
 
     with torch.no_grad():
@@ -139,8 +141,8 @@ def _bind_video_query(
 
     def denoise(x_k: Float[Tensor, "B N"], k: Int[Tensor, " B"]) -> Float[Tensor, "B N"]:
         code = network.noise_level_code(k)
-        key = network.key(sentence) @ network.query.weight  # [U, D]: M u
-        of_code = (frames @ (network.key(code) @ network.query.weight)[:, :, None]).transpose(1, 2)  # [B, 1, F]
+        key = _fold(sentence, network.key, network.query)  # [U, D]: M u
+        of_code = (frames @ _fold(code, network.key, network.query)[:, :, None]).transpose(1, 2)  # [B, 1, F]
         match = ((of_texts(key) + of_code) * weight).sum(dim=-1) + (code @ key.T).gather(1, place)
         attention = torch.softmax(match + x_k, dim=-1)
         share = attention.new_zeros(num_queries, len(sentence)).scatter_add(1, place, attention)
@@ -149,6 +151,17 @@ def _bind_video_query(
         return _estimate(network, decode_pairs(own, context[:, None], _last(network), pairs), attention)
 
     return denoise
+
+
+def _fold(asking: Float[Tensor, "B D"], own: nn.Linear, other: nn.Linear) -> Float[Tensor, "B D"]:
+    """Multiply one side of the attention by both of its matrices, so that the logits are products with the other."""
+    return _multiply(_multiply(asking, own.weight.T), other.weight)
+
+
+def _multiply(left: Float[Tensor, "B D"], right: Float[Tensor, "D C"]) -> Float[Tensor, "B C"]:
+    """Multiply in four parts: shorter sums round less, and the gradients are as exact as the logits."""
+    parts = zip(left.chunk(4, dim=1), right.chunk(4, dim=0), strict=True)
+    return reduce(torch.add, (one @ other for one, other in parts))
 
 
 def _of_candidates(values: Float[Tensor, "B U F"], place: Int[Tensor, "B N"]) -> Float[Tensor, "B N F"]:
