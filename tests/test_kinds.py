@@ -5,12 +5,21 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_auroc
 
+from diffret_core.confidence import risk_coverage
 from diffret_core.datasets import read_collection
 from diffret_core.detection import detection_measures, interval_of, resampled
 from diffret_core.locations import sample_folder
 from diffret_core.randomness import numpy_generator
 from diffret_core.scenes.unmatched import annotated_videos, near_misses
-from diffret_core.studies.kinds import MADE_FROM, MEAN, Difference, auroc_difference, drawn_anew, unmatched_kinds
+from diffret_core.studies.kinds import (
+    MADE_FROM,
+    MEAN,
+    Difference,
+    auroc_difference,
+    drawn_anew,
+    risk_difference,
+    unmatched_kinds,
+)
 from diffret_core.studies.table import StudyTable
 
 NUMBERS = {"matched": 30, "changed": 25, "ours": 8}
@@ -138,3 +147,40 @@ def test_kinds_say_which_caption_each_text_was_made_from():
     assert kinds["everyday"].made_from is None and kinds["other languages"].made_from is None
     with pytest.raises(ValueError, match="zip"):
         unmatched_kinds(videos, captions[:-1], measured=True)
+
+
+def noise(size, seed):
+    return torch.randn(size, generator=torch.Generator().manual_seed(seed))
+
+
+def mean_risk(score, wrong):
+    return float(risk_coverage(score, wrong).mean())
+
+
+def test_risk_difference_is_that_of_the_areas_and_turns_its_sign():
+    one, other, wrong = noise(60, 0), noise(60, 1), noise(60, 2) > 0
+    found, turned = (
+        risk_difference(*scores, wrong, np.random.default_rng(0)) for scores in ((one, other), (other, one))
+    )
+    assert found.value == pytest.approx(mean_risk(one, wrong) - mean_risk(other, wrong))
+    assert found.low < found.value < found.high
+    assert (-turned.value, -turned.high, -turned.low) == pytest.approx(tuple(found))
+    assert tuple(risk_difference(one, 2 * one + 1, wrong, np.random.default_rng(0))) == (0, 0, 0)
+
+
+def test_risk_difference_knows_an_order_that_is_right_from_one_by_chance():
+    wrong = noise(200, 2) > 0.5
+    found = risk_difference(wrong + 0.5 * noise(200, 0), noise(200, 1), wrong, np.random.default_rng(0))
+    assert found.verdict == "smaller"
+
+
+def test_interval_of_a_risk_difference_is_as_wide_as_the_spread_over_fresh_queries():
+    fresh = []
+    for seed in range(300):
+        wrong = noise(120, 3 * seed) > 0.5
+        fresh.append([wrong + 1.5 * noise(120, 3 * seed + more) for more in (1, 2)] + [wrong])
+    low, high = np.percentile(
+        [mean_risk(one, wrong) - mean_risk(other, wrong) for one, other, wrong in fresh], [2.5, 97.5]
+    )
+    found = [risk_difference(*drawn, np.random.default_rng(0), num_resamples=200) for drawn in fresh[::20]]
+    assert np.mean([one.high - one.low for one in found]) == pytest.approx(high - low, rel=0.2)

@@ -9,9 +9,11 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from diffret_core.confidence import risk_coverage
 from diffret_core.detection import interval_of, resampled
 from diffret_core.randomness import numpy_generator
 from diffret_core.scenes.foreign_sentences import EVERYDAY, OTHER_LANGUAGES, halves
@@ -38,7 +40,7 @@ class Kind(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """By how much the AUROC of one score is above that of another, with its 95 % interval."""
+    """By how much a measure of one score, such as its AUROC, is above that of another, with its 95 % interval."""
 
     value: float
     low: float
@@ -142,6 +144,39 @@ def auroc_difference(
         num_pairs = numbers[MATCHED] * drawn[name].sum(axis=1)
         total += (drawn[MATCHED] @ more * drawn[name]).sum(axis=1) / num_pairs / len(kinds)
     return Difference(*interval_of(total))
+
+
+def risk_difference(
+    one: Float[Tensor, " Q"],
+    other: Float[Tensor, " Q"],
+    wrong: Bool[Tensor, " Q"],
+    generator: np.random.Generator,
+    *,
+    num_resamples: int = 1000,
+) -> Difference:
+    """Compare how two scores order the same answers, by the area under `risk_coverage`, on the same resamples.
+
+    Args:
+        one: A score.
+        other: The score that it is compared with.
+        wrong: Whether each answer is wrong.
+        generator: Draws the queries anew.
+        num_resamples: How often.
+
+    Returns:
+        The area of one minus that of the other; below 0, one has the better order.
+
+    Raises:
+        ValueError: If there is no query, or a score is not finite.
+    """
+    once = np.ones((1, len(wrong)), dtype=int)
+    counts = torch.from_numpy(np.concatenate([once, resampled(len(wrong), generator, num_resamples)]))
+    more = []
+    for count in counts:
+        drawn = torch.arange(len(wrong)).repeat_interleave(count)
+        mine, others = (float(risk_coverage(score[drawn], wrong[drawn]).mean()) for score in (one, other))
+        more.append(mine - others)
+    return Difference(*interval_of(np.array(more)))
 
 
 def _points(matched: Int[Tensor, " M"], unmatched: Int[Tensor, " U"]) -> Float[np.ndarray, "M U"]:
