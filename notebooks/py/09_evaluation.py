@@ -756,7 +756,7 @@ show.figure(
 # %%
 verdict = {
     "Does the generator help the similarity?": ("training", ("baseline", "combined"), ("baseline", "similarity")),
-    "Also if stage 1 is trained with each seed?": ("first_stage", ("baseline", "combined"), ("baseline", "similarity")),
+    "Also with a new stage 1 for each seed?": ("first_stage", ("baseline", "combined"), ("baseline", "similarity")),
     "Does the same network without noise?": (
         "training",
         ("without_noise", "combined"),
@@ -768,7 +768,7 @@ verdict = {
         ("start_1", "combined"),
         ("baseline", "combined"),
     ),
-    "Does it beat a similarity that had all the videos?": (
+    "Do both stages beat a similarity that had all the videos?": (
         "first_stage",
         ("baseline", "combined"),
         ("all_videos", "similarity"),
